@@ -1,0 +1,206 @@
+import type { Message } from "./message.ts";
+
+import { type Clock, systemClock } from "./clock.ts";
+
+/** pino's shape, so a pino logger fits as it is: fields first, then the text. */
+export interface Logger {
+  debug(fields: object, text: string): void;
+  info(fields: object, text: string): void;
+  warn(fields: object, text: string): void;
+  error(fields: object, text: string): void;
+}
+
+/**
+ * Why a stage ended a message without calling `next`, where that is not simply "done".
+ *
+ * - `waiting`: kept by a joiner whose condition does not hold yet
+ * - `duplicate`: it, or what it was joined into, has been processed before
+ * - `superseded`: another event of the same source counts instead
+ * - `late`: it came after its join had ended
+ * - `filtered`: a filter or route wanted none of it
+ */
+export type EndReason = "waiting" | "duplicate" | "superseded" | "late" | "filtered";
+
+/** What goes with a message through the pipeline. Stages add to it with {@link deriveContext}. */
+export interface Context {
+  /** Aborts when the caller gives up, the deadline passes or a lease is lost. Give it to every call that takes one. */
+  readonly signal: AbortSignal;
+  /** Epoch milliseconds on `clock` after which nobody waits for the outcome any more. */
+  readonly deadline: number | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** 1 for the first delivery, one more for each further one, where the caller can tell. */
+  readonly attempt: number;
+  /** Gives the caller a message to answer with. The last one counts. */
+  reply(message: Message): void;
+  /** Tells the caller why the message ends here; a stage calls it before it returns without calling `next`. */
+  ended(reason: EndReason): void;
+}
+
+export interface ContextOptions {
+  /** @default a signal that never aborts */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Epoch milliseconds on `clock`.
+   * @default none
+   */
+  readonly deadline?: number | undefined;
+  /** @default systemClock */
+  readonly clock?: Clock | undefined;
+  /** @default silent */
+  readonly logger?: Logger | undefined;
+  /** @default 1 */
+  readonly attempt?: number | undefined;
+  /** Receives what a handler passes to `ctx.reply`. */
+  readonly onReply?: ((message: Message) => void) | undefined;
+  /** Receives why a stage ended the message early. */
+  readonly onEnded?: ((reason: EndReason) => void) | undefined;
+}
+
+/** Drops everything: what a context logs to unless it is given a logger. */
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/**
+ * The context to start a pipeline with.
+ *
+ * @example await orders.process(createContext({ signal: request.signal, logger }), message)
+ */
+export function createContext(options: ContextOptions = {}): Context {
+  return new RootContext(options, options.deadline, options.signal);
+}
+
+/**
+ * The same context with properties added or replaced, for the stages behind a handler. Costs one small object; the original is unchanged.
+ *
+ * @example await next(deriveContext(ctx, { tenant }), message)
+ */
+export function deriveContext<C extends Context, Added extends object>(ctx: C, added: Added): C & Added;
+export function deriveContext(ctx: object, added: object): object {
+  const derived: object = Object.create(ctx);
+  for (const [name, value] of Object.entries(added)) {
+    define(derived, name, value);
+    if (name === "signal") define(derived, "given", value);
+  }
+  return derived;
+}
+
+/** A typed value that travels with the context, for example the tenant of a request. */
+export interface ContextValue<Value> {
+  readonly name: string;
+  /** The value, or `undefined` where nobody has set it. */
+  get(ctx: Context): Value | undefined;
+  /** A context in which the value is set for the stages behind. */
+  set<C extends Context>(ctx: C, value: Value): C;
+}
+
+/**
+ * Declares a context value; two declarations never meet, even under the same name.
+ *
+ * @example
+ * const tenant = contextValue<string>("tenant");
+ * pipeline().use((ctx, message, next) => next(tenant.set(ctx, "acme"), message)).use(async (ctx) => { tenant.get(ctx); });
+ */
+export function contextValue<Value>(name: string): ContextValue<Value> {
+  const values = new WeakMap<object, Value>();
+  return {
+    name,
+    get(ctx) {
+      for (let at: object | null = ctx; at !== null; at = Object.getPrototypeOf(at)) {
+        if (values.has(at)) return values.get(at);
+      }
+      return undefined;
+    },
+    set<C extends Context>(ctx: C, value: Value): C {
+      const derived: C = Object.create(ctx);
+      values.set(derived, value);
+      return derived;
+    },
+  };
+}
+
+/** @internal What one pass through a pipeline leaves behind: the promise of each stage that was entered. */
+export type Trail = Promise<void>[];
+
+/** @internal A context on its way through one pipeline. */
+export interface RunContext extends Context {
+  readonly trail: Trail;
+  /** Aborts the signal of this run, also where nobody has asked for it yet. */
+  readonly interrupt: Interrupt;
+}
+
+/** @internal The signal a context was given, or `undefined` where it never aborts: then there is nothing to race. */
+export function givenSignal(ctx: Context): AbortSignal | undefined {
+  return ctx instanceof RootContext ? ctx.given : ctx.signal;
+}
+
+/** @internal A context for one run, with a trail and a signal of its own. What its stages add to it is not seen by other runs. */
+export function beginRun(ctx: Context, deadline: number | undefined): RunContext {
+  if (Object.getPrototypeOf(ctx) === RootContext.prototype && ctx instanceof RootContext) return new RootContext(ctx.options, deadline);
+  if (!(ctx instanceof RootContext)) return new RootContext(optionsOf(ctx), deadline);
+  const run: RunContext & { given: unknown } = Object.create(ctx);
+  define(run, "trail", []);
+  define(run, "interrupt", new Interrupt());
+  define(run, "given", undefined);
+  define(run, "deadline", deadline);
+  return run;
+}
+
+/** @internal An AbortController made only when someone asks for its signal: most messages never ask, and one costs more than a whole pass. */
+export class Interrupt {
+  #controller: AbortController | undefined;
+  #reason: { readonly value: unknown } | undefined;
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason.value);
+    }
+    return this.#controller.signal;
+  }
+
+  abort(reason: unknown): void {
+    this.#reason ??= { value: reason };
+    this.#controller?.abort(reason);
+  }
+}
+
+class RootContext implements RunContext {
+  readonly deadline: number | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly attempt: number;
+  readonly options: ContextOptions;
+  readonly given: AbortSignal | undefined;
+  readonly trail: Trail = [];
+  readonly interrupt: Interrupt = new Interrupt();
+
+  constructor(options: ContextOptions, deadline: number | undefined = options.deadline, given?: AbortSignal) {
+    this.options = options;
+    this.given = given;
+    this.deadline = deadline;
+    this.clock = options.clock ?? systemClock;
+    this.logger = options.logger ?? silentLogger;
+    this.attempt = options.attempt ?? 1;
+  }
+
+  get signal(): AbortSignal {
+    return this.given ?? this.interrupt.signal;
+  }
+
+  reply(message: Message): void {
+    this.options.onReply?.(message);
+  }
+
+  ended(reason: EndReason): void {
+    this.options.onEnded?.(reason);
+  }
+}
+
+function optionsOf(ctx: Context): ContextOptions {
+  const { signal, clock, logger, attempt } = ctx;
+  return { signal, clock, logger, attempt, onReply: (message) => ctx.reply(message), onEnded: (reason) => ctx.ended(reason) };
+}
+
+function define(target: object, name: string, value: unknown): void {
+  Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true });
+}

@@ -1,0 +1,26 @@
+import type { Traits } from "./handler.ts";
+
+import { EventDriverError } from "../errors.ts";
+
+/**
+ * Refuses orders of stages that lose messages: what is put aside cannot be retried in front, and what returns early cannot be guarded in front.
+ *
+ * @throws EventDriverError `ERR_STAGE_ORDER`, naming both stages and the order that works
+ */
+export function checkOrder(inFront: readonly Traits[], stage: Traits): void {
+  if (stage.deadLetters) {
+    const retrying = inFront.find((other) => other.retries);
+    if (retrying) throw wrongOrder(stage, retrying, "a message put aside counts as done, so it would never be retried");
+  }
+  if (stage.detaches) {
+    const guarding = inFront.find((other) => other.guards ?? other.retries ?? other.deadLetters);
+    if (guarding) throw wrongOrder(stage, guarding, "it returns before the stages behind it have finished, so their failure would be lost");
+  }
+}
+
+function wrongOrder(stage: Traits, inFront: Traits, why: string): EventDriverError {
+  return new EventDriverError("ERR_STAGE_ORDER", {
+    message: `${stage.name} stands behind ${inFront.name}: ${why}; put ${stage.name} in front of ${inFront.name}`,
+    retryable: false,
+  });
+}
