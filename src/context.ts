@@ -66,7 +66,7 @@ export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() 
  * @example await orders.process(createContext({ signal: request.signal, logger }), message)
  */
 export function createContext(options: ContextOptions = {}): Context {
-  return new RootContext(options, options.deadline, options.signal);
+  return new RootContext(options, options.deadline, new Interrupt(options.signal === undefined ? {} : { given: options.signal }));
 }
 
 /**
@@ -79,7 +79,7 @@ export function deriveContext(ctx: object, added: object): object {
   const derived: object = Object.create(ctx);
   for (const [name, value] of Object.entries(added)) {
     define(derived, name, value);
-    if (name === "signal") define(derived, "given", value);
+    if (name === "signal") define(derived, "interrupt", new Interrupt({ given: value }));
   }
   return derived;
 }
@@ -124,36 +124,71 @@ export type Trail = Promise<void>[];
 /** @internal A context on its way through one pipeline. */
 export interface RunContext extends Context {
   readonly trail: Trail;
-  /** Aborts the signal of this run, also where nobody has asked for it yet. */
   readonly interrupt: Interrupt;
 }
 
-/** @internal The signal a context was given, or `undefined` where it never aborts: then there is nothing to race. */
+/** @internal The signal of a context where it can ever abort, else `undefined`: then nobody has to make, race or pass one. */
+export function liveSignal(ctx: Context): AbortSignal | undefined {
+  if (!(ctx instanceof RootContext)) return ctx.signal;
+  return ctx.interrupt.live ? ctx.interrupt.signal : undefined;
+}
+
+/** @internal The signal that the caller of a run gave; `undefined` where there is none, or where a run around this one already races it. */
 export function givenSignal(ctx: Context): AbortSignal | undefined {
-  return ctx instanceof RootContext ? ctx.given : ctx.signal;
+  return ctx instanceof RootContext ? ctx.interrupt.given : ctx.signal;
 }
 
 /** @internal A context for one run, with a trail and a signal of its own. What its stages add to it is not seen by other runs. */
 export function beginRun(ctx: Context, deadline: number | undefined): RunContext {
-  if (Object.getPrototypeOf(ctx) === RootContext.prototype && ctx instanceof RootContext) return new RootContext(ctx.options, deadline);
-  if (!(ctx instanceof RootContext)) return new RootContext(optionsOf(ctx), deadline);
-  const run: RunContext & { given: unknown } = Object.create(ctx);
+  if (!(ctx instanceof RootContext)) {
+    return new RootContext(optionsOf(ctx), deadline, new Interrupt({ live: true }));
+  }
+  const { interrupt: outer } = ctx;
+  const interrupt = new Interrupt(outer.given === undefined ? { parent: outer, live: deadline !== undefined } : { live: true });
+  if (Object.getPrototypeOf(ctx) === RootContext.prototype) return new RootContext(ctx.options, deadline, interrupt);
+  const run: RunContext = Object.create(ctx);
   define(run, "trail", []);
-  define(run, "interrupt", new Interrupt());
-  define(run, "given", undefined);
+  define(run, "interrupt", interrupt);
+  Object.defineProperty(run, "signal", { get: () => interrupt.signal });
   define(run, "deadline", deadline);
   return run;
 }
 
-/** @internal An AbortController made only when someone asks for its signal: most messages never ask, and one costs more than a whole pass. */
+/** @internal The same context with a signal that `interrupt` drives, and more. Both are made only when someone asks for the signal. */
+export function interruptible<C extends Context, Added extends object>(ctx: C, interrupt: Interrupt, added: Added): C & Added;
+export function interruptible(ctx: object, interrupt: Interrupt, added: object): object {
+  const derived: object = Object.create(ctx);
+  Object.assign(derived, added);
+  define(derived, "interrupt", interrupt);
+  Object.defineProperty(derived, "signal", { get: () => interrupt.signal });
+  return derived;
+}
+
+/**
+ * @internal An AbortController made only when someone asks for its signal: most messages never ask, and one costs more than a whole pass.
+ *
+ * With a `parent` it aborts when that does. A `given` signal stands for itself.
+ */
 export class Interrupt {
+  readonly given: AbortSignal | undefined;
+  /** Whether it can ever abort. */
+  readonly live: boolean;
+  readonly #parent: Interrupt | undefined;
   #controller: AbortController | undefined;
   #reason: { readonly value: unknown } | undefined;
 
+  constructor({ given, parent, live = false }: { given?: AbortSignal; parent?: Interrupt; live?: boolean }) {
+    this.given = given;
+    this.live = live || given !== undefined || (parent?.live ?? false);
+    this.#parent = parent?.live ? parent : undefined;
+  }
+
   get signal(): AbortSignal {
+    if (this.given !== undefined) return this.given;
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       if (this.#reason !== undefined) this.#controller.abort(this.#reason.value);
+      else if (this.#parent !== undefined) this.#follow(this.#parent.signal);
     }
     return this.#controller.signal;
   }
@@ -161,6 +196,11 @@ export class Interrupt {
   abort(reason: unknown): void {
     this.#reason ??= { value: reason };
     this.#controller?.abort(reason);
+  }
+
+  #follow(signal: AbortSignal): void {
+    if (signal.aborted) this.abort(signal.reason);
+    else signal.addEventListener("abort", () => this.abort(signal.reason), { once: true });
   }
 }
 
@@ -170,13 +210,12 @@ class RootContext implements RunContext {
   readonly logger: Logger;
   readonly attempt: number;
   readonly options: ContextOptions;
-  readonly given: AbortSignal | undefined;
+  readonly interrupt: Interrupt;
   readonly trail: Trail = [];
-  readonly interrupt: Interrupt = new Interrupt();
 
-  constructor(options: ContextOptions, deadline: number | undefined = options.deadline, given?: AbortSignal) {
+  constructor(options: ContextOptions, deadline: number | undefined, interrupt: Interrupt) {
     this.options = options;
-    this.given = given;
+    this.interrupt = interrupt;
     this.deadline = deadline;
     this.clock = options.clock ?? systemClock;
     this.logger = options.logger ?? silentLogger;
@@ -184,7 +223,7 @@ class RootContext implements RunContext {
   }
 
   get signal(): AbortSignal {
-    return this.given ?? this.interrupt.signal;
+    return this.interrupt.signal;
   }
 
   reply(message: Message): void {
@@ -197,8 +236,8 @@ class RootContext implements RunContext {
 }
 
 function optionsOf(ctx: Context): ContextOptions {
-  const { signal, clock, logger, attempt } = ctx;
-  return { signal, clock, logger, attempt, onReply: (message) => ctx.reply(message), onEnded: (reason) => ctx.ended(reason) };
+  const { clock, logger, attempt } = ctx;
+  return { clock, logger, attempt, onReply: (message) => ctx.reply(message), onEnded: (reason) => ctx.ended(reason) };
 }
 
 function define(target: object, name: string, value: unknown): void {
