@@ -1,0 +1,1 @@
+export { type VirtualClock, virtualClock, type VirtualClockOptions } from "./virtual-clock.ts";
