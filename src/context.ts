@@ -154,7 +154,12 @@ export function beginRun(ctx: Context, deadline: number | undefined): RunContext
   return run;
 }
 
-/** @internal The same context with a signal that `interrupt` drives, and more. Both are made only when someone asks for the signal. */
+/** @internal An interrupt of its own that also aborts when the context does. */
+export function followInterrupt(ctx: Context): Interrupt {
+  return new Interrupt({ parent: ctx instanceof RootContext ? ctx.interrupt : new Interrupt({ given: ctx.signal }), live: true });
+}
+
+/** @internal The same context with a signal that `interrupt` drives, and more. The signal is made only when someone asks for it. */
 export function interruptible<C extends Context, Added extends object>(ctx: C, interrupt: Interrupt, added: Added): C & Added;
 export function interruptible(ctx: object, interrupt: Interrupt, added: object): object {
   const derived: object = Object.create(ctx);

@@ -10,6 +10,9 @@ export {
   type Logger,
   silentLogger,
 } from "./context.ts";
+export type { ClaimOptions } from "./claims/claim-options.ts";
+export type { ClaimContext, ClaimInfo } from "./claims/guard.ts";
+export type { Step, StepOptions } from "./claims/steps.ts";
 export {
   type ErrorCode,
   type ErrorDetails,
@@ -23,6 +26,20 @@ export {
   TerminalError,
   TimeoutError,
 } from "./errors.ts";
+export {
+  type Conflict,
+  type ConflictRule,
+  failOnConflict,
+  replayOnConflict,
+  type ReplayRule,
+  skipOnConflict,
+} from "./handlers/idempotency/conflict.ts";
+export { byMessageKey, idempotency, idempotency as cache, type IdempotencyOptions } from "./handlers/idempotency/idempotency.ts";
+export { type Condition, matchAll, matchAny, matchNone } from "./handlers/joiner/condition.ts";
+export { type EachJoinerOptions, joiner, type JoinerOptions, type JoinWindow } from "./handlers/joiner/joiner.ts";
+export type { JoinNext, JoinTimeout } from "./handlers/joiner/join.ts";
+export type { RepeatPolicy } from "./handlers/joiner/members.ts";
+export type { JoinFailure } from "./handlers/joiner/sweep.ts";
 export {
   type Attributes,
   createMessage,
@@ -51,3 +68,4 @@ export type {
   StoreCallOptions,
   StoredMessage,
 } from "./stores/event-store.ts";
+export { startSweeping, type Sweeping, type SweepingOptions } from "./sweeping.ts";

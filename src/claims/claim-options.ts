@@ -1,0 +1,66 @@
+import type { EventStore } from "../stores/event-store.ts";
+
+import { EventDriverError, invalidOption } from "../errors.ts";
+import { reserveScope } from "../stores/scopes.ts";
+
+/** The options that everything which claims has in common. */
+export interface ClaimOptions {
+  /**
+   * Milliseconds for which a claim holds without being renewed; it is renewed at a third of that. How long a crash of its owner delays the
+   * message; keep it, and the time your handlers take, below the time after which senders give up.
+   * @default 10_000
+   */
+  readonly lease?: number;
+  /**
+   * How often the work may be begun without coming to an orderly end before the message counts as one that crashes its process, and fails for good.
+   * @default unlimited; 10 where a dead letter stage stands in front
+   */
+  readonly maxAttempts?: number;
+  /**
+   * Milliseconds for which a duplicate waits for the delivery that is being processed, before it fails with `ERR_IN_PROGRESS`. A nearer
+   * deadline of the context counts.
+   * @default 5_000
+   */
+  readonly wait?: number;
+  /**
+   * Milliseconds by which the clocks of two machines may differ. Counts only for stores without a clock of their own.
+   * @default 1_000
+   */
+  readonly skewAllowance?: number;
+}
+
+export type ResolvedClaimOptions = Required<Omit<ClaimOptions, "maxAttempts">> & Pick<ClaimOptions, "maxAttempts">;
+
+/** @throws EventDriverError `ERR_INVALID_OPTION` */
+export function resolveClaimOptions(factory: string, options: ClaimOptions): ResolvedClaimOptions {
+  const { lease = 10_000, maxAttempts, wait = 5_000, skewAllowance = 1_000 } = options;
+  if (!(lease > 0 && lease < Infinity)) throw invalidOption(factory, "lease", lease, "milliseconds above 0");
+  if (maxAttempts !== undefined && !(Number.isInteger(maxAttempts) && maxAttempts >= 1)) {
+    throw invalidOption(factory, "maxAttempts", maxAttempts, "a whole number from 1");
+  }
+  if (!(wait >= 0)) throw invalidOption(factory, "wait", wait, "milliseconds from 0");
+  if (!(skewAllowance >= 0)) throw invalidOption(factory, "skewAllowance", skewAllowance, "milliseconds from 0");
+  return { lease, wait, skewAllowance, ...(maxAttempts !== undefined && { maxAttempts }) };
+}
+
+/** Milliseconds from 0, as most options are. */
+export function requireMilliseconds(factory: string, option: string, given: number): number {
+  if (!(given >= 0)) throw invalidOption(factory, option, given, "milliseconds from 0");
+  return given;
+}
+
+/**
+ * The part of the store that one handler keeps its claims in.
+ *
+ * @throws EventDriverError `ERR_UNSUPPORTED` when the store cannot compare and set; `ERR_SCOPE_TAKEN` when another handler works there
+ */
+export function claimScope(factory: string, store: EventStore, scope: string): EventStore {
+  if (typeof store?.scope !== "function") throw invalidOption(factory, "store", store, "an EventStore");
+  if (!store.features.compareAndSet) {
+    throw new EventDriverError("ERR_UNSUPPORTED", {
+      message: `${factory} claims messages, and this store cannot compare and set; give it a store that can, beside this one where both are needed: ${factory}({ store, claims: sqliteEventStore({ file }) })`,
+      retryable: false,
+    });
+  }
+  return reserveScope(factory, store, scope);
+}

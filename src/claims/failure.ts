@@ -1,0 +1,42 @@
+import type { Context } from "../context.ts";
+import type { ClaimRules, FoundClaim } from "./claim-record.ts";
+
+import { quote } from "../errors.ts";
+import { deadLetterInFront } from "../pipeline/dead-letter-in-front.ts";
+import { changeClaim, findClaim } from "./claim.ts";
+import { unpackFailure } from "./claim-record.ts";
+
+/** Whether the work was begun `limit` times, and each time its process ended without a word. */
+export function hasCrashed({ record }: FoundClaim, limit: number): boolean {
+  return record.phase !== "released" && record.starts >= limit;
+}
+
+/** Ends a claim whose owners all crashed, as failed. Resolves to how it stands then. */
+export async function failAsCrashed(
+  rules: ClaimRules,
+  ctx: Context,
+  key: string,
+  found: FoundClaim,
+  id: string,
+): Promise<FoundClaim | undefined> {
+  const message = `message ${quote(id)} was begun ${found.record.starts} times and its process ended each time before the message did; look for what it does to a process`;
+  await changeClaim(rules, ctx, key, found, { phase: "failed", failure: { code: "ERR_CRASHED", message } });
+  return findClaim(rules, ctx, key);
+}
+
+/**
+ * Tells a duplicate of a failed message the same failure, until the failure has been put aside: then the duplicate is done with too.
+ *
+ * Skipping it earlier would lose the message, for its first sender may have been told nothing.
+ */
+export async function repeatFailure(rules: ClaimRules, ctx: Context, key: string, found: FoundClaim, id: string): Promise<void> {
+  const { failure, reported } = found.record;
+  if (reported || failure === undefined) return ctx.ended("duplicate");
+  deadLetterInFront.get(ctx)?.afterwards(() => markReported(rules, ctx, key, found));
+  throw unpackFailure(failure, id);
+}
+
+/** Records that a failure has reached someone who keeps it. Does nothing when the claim has moved on. */
+export async function markReported(rules: ClaimRules, ctx: Context, key: string, found: FoundClaim): Promise<void> {
+  await changeClaim(rules, ctx, key, found, { reported: true });
+}

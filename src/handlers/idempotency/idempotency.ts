@@ -1,0 +1,170 @@
+import type { ClaimRules, FoundClaim, PackedMessage } from "../../claims/claim-record.ts";
+import type { Context } from "../../context.ts";
+import type { Message } from "../../message.ts";
+import type { AnyMessage, Handler, Next, PassThrough, Traits } from "../../pipeline/handler.ts";
+import type { EventStore } from "../../stores/event-store.ts";
+
+import { findClaim, isTakeable, startClaim } from "../../claims/claim.ts";
+import { type ClaimOptions, claimScope, requireMilliseconds, resolveClaimOptions } from "../../claims/claim-options.ts";
+import { packMessage, unpackMessage } from "../../claims/claim-record.ts";
+import { failAsCrashed, hasCrashed, repeatFailure } from "../../claims/failure.ts";
+import { adoptedClaim, type ClaimContext, replayContext, runGuarded } from "../../claims/guard.ts";
+import { inProgress, patience } from "../../claims/wait.ts";
+import { digest } from "../../digest.ts";
+import { EventDriverError, quote } from "../../errors.ts";
+import { identityOf } from "../../message.ts";
+import { deadLetterInFront } from "../../pipeline/dead-letter-in-front.ts";
+import { type ConflictRule, type ReplayRule, skipOnConflict } from "./conflict.ts";
+
+export interface IdempotencyOptions<Rule = ConflictRule> extends ClaimOptions {
+  /** Where the claims are kept. It must be able to compare and set. */
+  readonly store: EventStore;
+  /**
+   * The part of the store that is this handler's alone.
+   * @default "idempotency"
+   */
+  readonly scope?: string;
+  /**
+   * Messages with the same key are the same. {@link byMessageKey} takes the message's own key.
+   * @default identityOf
+   */
+  readonly key?: (message: AnyMessage) => string;
+  /**
+   * What becomes of a duplicate of a completed message.
+   * @default skipOnConflict
+   */
+  readonly onConflict?: Rule;
+  /**
+   * Milliseconds for which a completed or failed message is remembered. Longer than any sender goes on repeating.
+   * @default 86_400_000 (24 hours)
+   */
+  readonly retention?: number;
+  /**
+   * What must be the same in two messages with the same key, else the second fails with `ERR_PAYLOAD_MISMATCH`. Only a digest of it is stored.
+   * @default not compared
+   */
+  readonly fingerprint?: (message: AnyMessage) => string;
+}
+
+/** The same key for all messages of one `key`, as the Go original has it: of several events of an order, one is processed. */
+export function byMessageKey(message: AnyMessage): string {
+  return message.key;
+}
+
+/**
+ * Lets each message through once: a duplicate is neither lost nor run twice.
+ *
+ * Put it in front of what must not happen twice. Behind a `joiner` on the same store it adopts the joiner's claim and costs nothing. A duplicate of
+ * a message that is being processed waits and then fails retryably, because acknowledging it would lose the event if the first delivery then fails;
+ * a duplicate of a failed one is told the same failure until a dead letter has taken it.
+ *
+ * What it cannot do: make an effect outside the store happen exactly once when the process dies between that effect and the record of it. Then the
+ * message is run again, with the same id and a higher `ctx.fence`; give the other side one of them.
+ *
+ * @throws EventDriverError when created: `ERR_INVALID_OPTION`, `ERR_UNSUPPORTED`, `ERR_SCOPE_TAKEN`; for a message: `ERR_IN_PROGRESS`, `ERR_LEASE_LOST`
+ * (retryable), `ERR_DUPLICATE`, `ERR_PAYLOAD_MISMATCH`, `ERR_CRASHED` (terminal)
+ * @example pipeline().use(idempotency({ store })).use(async (ctx, order) => { await charge(order, { signal: ctx.signal }); })
+ */
+export function idempotency(options: IdempotencyOptions<ReplayRule>): Handler<Message, Message, ClaimContext>;
+export function idempotency(options: IdempotencyOptions): PassThrough<ClaimContext>;
+export function idempotency(
+  options: IdempotencyOptions | IdempotencyOptions<ReplayRule>,
+): PassThrough<ClaimContext> | Handler<Message, Message, ClaimContext> {
+  const { store, onConflict = skipOnConflict } = options;
+  const { traits, admit } = gate(options);
+  if (typeof onConflict === "function") {
+    const skipping: PassThrough<ClaimContext> = {
+      traits,
+      process: (ctx, message, next) =>
+        admit(ctx, message, next, {
+          onDone: async ({ record }) => onConflict(ctx, message, { reply: record.reply && unpackMessage(record.reply) }),
+        }),
+    };
+    return skipping;
+  }
+  const replaying: Handler<Message, Message, ClaimContext> = {
+    traits,
+    process: (ctx, message, next) =>
+      admit(ctx, message, next, {
+        original: packMessage(message),
+        onDone: ({ record }) => {
+          const original = record.original === undefined ? message : unpackMessage(record.original);
+          return onConflict.replay(replayContext(ctx, record, message.id, store), original, next);
+        },
+      }),
+  };
+  return replaying;
+}
+
+interface Duplicates {
+  /** Kept with the claim, to be passed on to a duplicate. */
+  readonly original?: PackedMessage;
+  readonly onDone: (found: FoundClaim) => Promise<void>;
+}
+
+interface Gate {
+  readonly traits: Traits;
+  readonly admit: <M extends AnyMessage>(
+    ctx: Context,
+    message: M,
+    next: Next<Context & ClaimContext, M>,
+    duplicates: Duplicates,
+  ) => Promise<void>;
+}
+
+function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
+  const { store, scope = "idempotency", key: keyOf = identityOf, retention = 86_400_000, fingerprint: fingerprintOf } = options;
+  const { lease, maxAttempts, wait, skewAllowance } = resolveClaimOptions("idempotency", options);
+  requireMilliseconds("idempotency", "retention", retention);
+  const rules: ClaimRules = {
+    store: claimScope("idempotency", store, scope),
+    source: "~claim",
+    lease,
+    skewAllowance,
+    times: ({ phase }, now) => (phase === "done" || phase === "failed" ? { expiresAt: now + retention } : {}),
+  };
+
+  const admit: Gate["admit"] = async (ctx, message, next, { original, onDone }) => {
+    const adopted = keyOf === identityOf ? adoptedClaim(ctx, store, message) : undefined;
+    if (adopted !== undefined) return next(adopted, message);
+
+    const key = keyOf(message);
+    const fingerprint = fingerprintOf && (await digest(fingerprintOf(message)));
+    const limit = maxAttempts ?? (deadLetterInFront.get(ctx) ? 10 : Infinity);
+    const waiting = patience(ctx, wait);
+    let found: FoundClaim | undefined;
+    for (;;) {
+      if (found !== undefined && found.record.fingerprint !== fingerprint) throw payloadMismatch(message.id, key);
+      if (found === undefined || isTakeable(found)) {
+        if (found !== undefined && hasCrashed(found, limit)) {
+          found = await failAsCrashed(rules, ctx, key, found, message.id);
+          continue;
+        }
+        const start = {
+          phase: "running",
+          trigger: identityOf(message),
+          ...(fingerprint && { fingerprint }),
+          ...(original && { original }),
+        } as const;
+        const attempt = await startClaim(rules, ctx, key, found, start);
+        if (attempt.claim) return runGuarded(attempt.claim, store, ctx, message, next);
+        found = attempt.found;
+      } else if (found.record.phase === "done") {
+        return onDone(found);
+      } else if (found.record.phase === "failed") {
+        return repeatFailure(rules, ctx, key, found, message.id);
+      } else {
+        if (!(await waiting.pause())) throw inProgress(message.id, lease);
+        found = await findClaim(rules, ctx, key);
+      }
+    }
+  };
+  return { traits: { name: "idempotency", guards: true, state: { store, scope } }, admit };
+}
+
+function payloadMismatch(id: string, key: string): EventDriverError {
+  return new EventDriverError("ERR_PAYLOAD_MISMATCH", {
+    message: `message ${quote(id)} has the idempotency key ${quote(key)} of another message but not its fingerprint; give different messages different keys`,
+    retryable: false,
+  });
+}
