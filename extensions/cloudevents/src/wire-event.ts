@@ -1,0 +1,149 @@
+import type { Message } from "event-driver";
+
+import { invalidEvent, isAttributeName, isAttributeText } from "./attribute-rules.ts";
+import { invalidMessage, quote } from "./errors.ts";
+import { keyIn, type KeyOptions, keyOrder, noKey } from "./key.ts";
+
+/** One CloudEvent as a wire gives it or takes it, before any meaning is read into it. */
+export interface WireEvent {
+  /**
+   * Every context attribute by its CloudEvents name (`id`, `source`, `type`, `specversion`, `time`, `datacontenttype`, extensions ...)
+   * in its canonical string form. Has no prototype.
+   */
+  readonly attributes: Readonly<Record<string, string>>;
+  /**
+   * `undefined` where the event has no data, which is not the same as empty data.
+   *
+   * Text where the data is text, bytes where it is not. JSON is the text exactly as it stood, never a value written anew, so that `1e400`,
+   * `1.10`, repeated names and the order of names survive.
+   */
+  readonly data: string | Uint8Array | undefined;
+}
+
+/** The extension that carries a message's `source` where the CloudEvents `source` alone would give another one, as after `renameSources`. */
+const sourceNameExtension = "sourcename";
+
+/** Attributes that a message keeps as parts of its own. */
+const partNames: ReadonlySet<string> = new Set(["id", "source", "type", "time", "specversion"]);
+
+/** CloudEvents 1.0.2, "Context Attributes": these are either not there or not empty. */
+const neverEmpty: ReadonlySet<string> = new Set(["subject", "dataschema", "datacontenttype"]);
+
+/**
+ * The message that a CloudEvent is; {@link toWire} is the way back.
+ *
+ * - `source` is the extension `sourcename`, else what follows the last `#` of the CloudEvents `source`, else the whole of that. The whole
+ *   is kept as `origin` where it says more, so the identity is the one of the specification: whole source and id.
+ * - `key` is the first attribute of `keyFrom` that is there.
+ * - `time` and every other attribute stay the text they were.
+ * - An event without data has the content `""`; data that is there and empty is zero bytes, so the two stay apart.
+ *
+ * @throws EventDriverError `ERR_INVALID_EVENT` when `id`, `source` or `type` is missing, `ERR_NO_KEY` when no attribute gives a key,
+ * `ERR_INVALID_OPTION`
+ * @example fromWire(readEvents(head, body, limits)[0], { keyFrom: ["subject"] })
+ */
+export function fromWire({ attributes, data }: WireEvent, options: KeyOptions = {}): Message {
+  const id = required(attributes, "id");
+  const wholeSource = required(attributes, "source");
+  const type = required(attributes, "type");
+  const time = attributes["time"];
+  const order = keyOrder("fromWire", options);
+  const key = keyIn(attributes, order);
+  if (key === undefined) throw noKey(id, order);
+  const source = attributes[sourceNameExtension] || nameIn(wholeSource);
+
+  const rest: Record<string, string> = Object.create(null);
+  // An extension that only says what `key` or `source` says by now is not kept twice: `toWire` sets it again.
+  const keyIsTold = keyIn(attributes, order, "key") !== key;
+  const sourceIsTold = nameIn(wholeSource) !== source;
+  for (const name of Object.keys(attributes)) {
+    const told = partNames.has(name) || (name === "key" && keyIsTold) || (name === sourceNameExtension && sourceIsTold);
+    if (!told) rest[name] = attributes[name] ?? "";
+  }
+
+  return {
+    id,
+    key,
+    source,
+    ...(wholeSource !== source && { origin: wholeSource }),
+    type,
+    ...(time !== undefined && { time }),
+    content: contentOf(data),
+    attributes: rest,
+  };
+}
+
+/**
+ * The CloudEvent that a message is; {@link fromWire} is the way back.
+ *
+ * - The CloudEvents `source` is `origin`, else `source`; the extension `sourcename` is added where that would give another name.
+ * - The extension `key`, or what else comes first in `keyFrom`, is added where the attributes would give another key.
+ * - A message without a `type` has its source's name for one, because every CloudEvent has a type. An absent `time` stays absent.
+ *
+ * @throws EventDriverError `ERR_INVALID_MESSAGE` when CloudEvents has no way to say it: an empty id, key or source, an attribute's name
+ * that is not lower-case letters and digits, a control character in an attribute; `ERR_INVALID_OPTION`
+ * @example toWire(message).attributes["type"]
+ */
+export function toWire(message: Message, options: KeyOptions = {}): WireEvent {
+  const { id, source, origin, type, time, key, content } = message;
+  const order = keyOrder("toWire", options);
+  for (const [part, value] of Object.entries({ id, source, key, origin: origin ?? source })) {
+    if (value === "") throw invalidMessage(id, `has an empty ${part}, which no CloudEvent can carry`);
+  }
+
+  const attributes: Record<string, string> = Object.create(null);
+  attributes["specversion"] = "1.0";
+  attributes["id"] = id;
+  attributes["source"] = origin ?? source;
+  attributes["type"] = type || source;
+  if (time) attributes["time"] = time;
+  copyAttributes(message, attributes);
+  if ((attributes[sourceNameExtension] || nameIn(origin ?? source)) !== source) attributes[sourceNameExtension] = source;
+  tellKey(message, attributes, order);
+
+  for (const [name, value] of Object.entries(attributes)) {
+    if (!isAttributeText(value)) {
+      throw invalidMessage(id, `has a control character, a lone surrogate or a noncharacter in ${name}, which no CloudEvent can carry`);
+    }
+  }
+  return { attributes, data: dataIn(content) };
+}
+
+function required(attributes: Readonly<Record<string, string>>, name: string): string {
+  const value = attributes[name];
+  if (value === undefined || value === "") throw invalidEvent(`it has no ${name}`);
+  return value;
+}
+
+/** The short name of a CloudEvents source: what follows its last `#`, else the whole. */
+function nameIn(source: string): string {
+  return source.slice(source.lastIndexOf("#") + 1) || source;
+}
+
+function contentOf(data: WireEvent["data"]): Message["content"] {
+  if (data === undefined) return "";
+  return data.length === 0 ? new Uint8Array(0) : data;
+}
+
+function dataIn(content: Message["content"]): WireEvent["data"] {
+  return content === "" ? undefined : content;
+}
+
+function copyAttributes({ id, attributes }: Message, target: Record<string, string>): void {
+  for (const name of Object.keys(attributes)) {
+    const value = attributes[name] ?? "";
+    if (name === "specversion" || (value === "" && neverEmpty.has(name))) continue;
+    if (partNames.has(name)) throw invalidMessage(id, `has an attribute ${name} beside its own ${name}; change the message's part instead`);
+    if (!isAttributeName(name)) {
+      throw invalidMessage(id, `has the attribute ${quote(name)}; CloudEvents names are lower-case letters and digits, and not "data"`);
+    }
+    target[name] = value;
+  }
+}
+
+function tellKey({ id, key }: Message, attributes: Record<string, string>, order: readonly string[]): void {
+  if (keyIn(attributes, order) === key) return;
+  const carrier = order.find((name) => !partNames.has(name));
+  if (carrier !== undefined) attributes[carrier] = key;
+  if (keyIn(attributes, order) !== key) throw invalidMessage(id, `has a key that none of ${order.join(", ")} can carry`);
+}
