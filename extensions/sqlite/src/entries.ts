@@ -1,0 +1,251 @@
+import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
+import type {
+  DueEntry,
+  ListDueOptions,
+  ListKeysOptions,
+  Message,
+  PersistOptions,
+  RemoveOptions,
+  Revision,
+  StoredMessage,
+} from "event-driver";
+
+import { Buffer } from "node:buffer";
+import { types } from "node:util";
+import { createMessage, EventDriverError, RevisionConflictError } from "event-driver";
+
+/** How many revisions are reserved at a time: then most commits need not write the counter too. Those left over at the end are skipped. */
+const revisionBlock = 1000;
+
+/** Sorts before every text and blob: where a page begins that comes after nothing. */
+const beforeAll = 0;
+
+const written = "revision, stored_at, due_at, expires_at, header, content_is_text, content";
+const entry = "scope = ?1 AND key = ?2 AND source = ?3";
+
+/** Every statement on the entries of one open database, prepared once. `scope` is the encoded path of a scope everywhere. */
+export class Entries {
+  readonly #database: DatabaseSync;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  readonly #reserve: StatementSync;
+  readonly #upsert: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #replace: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #deleteRevision: StatementSync;
+  readonly #exists: StatementSync;
+  readonly #get: StatementSync;
+  readonly #getByKey: StatementSync;
+  readonly #sources: StatementSync;
+  readonly #due: StatementSync;
+  readonly #keys: StatementSync;
+  readonly #anyExpired: StatementSync;
+  readonly #deleteExpired: StatementSync;
+  #lastRevision = 0;
+  #reservedUpTo = 0;
+
+  constructor(database: DatabaseSync) {
+    const insert = `INSERT INTO entries (scope, key, source, ${written}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO`;
+    this.#database = database;
+    this.#begin = database.prepare("BEGIN IMMEDIATE");
+    this.#commit = database.prepare("COMMIT");
+    this.#reserve = database.prepare("UPDATE revisions SET reserved = reserved + ? RETURNING reserved");
+    this.#insert = database.prepare(`${insert} NOTHING`);
+    this.#upsert = database.prepare(`${insert} UPDATE SET (${written}) = (?4, ?5, ?6, ?7, ?8, ?9, ?10)`);
+    this.#replace = database.prepare(`UPDATE entries SET (${written}) = (?4, ?5, ?6, ?7, ?8, ?9, ?10) WHERE ${entry} AND revision = ?11`);
+    this.#delete = database.prepare(`DELETE FROM entries WHERE ${entry}`);
+    this.#deleteRevision = database.prepare(`DELETE FROM entries WHERE ${entry} AND revision = ?4`);
+    this.#exists = database.prepare(`SELECT 1 FROM entries WHERE ${entry}`);
+    this.#get = database.prepare(`SELECT key, source, ${written} FROM entries WHERE ${entry}`);
+    this.#getByKey = database.prepare(`SELECT key, source, ${written} FROM entries WHERE scope = ? AND key = ?`);
+    this.#sources = database.prepare("SELECT source FROM entries WHERE scope = ? AND key = ?");
+    this.#due = database.prepare(
+      `SELECT key, source, due_at FROM entries WHERE scope = ? AND due_at <= ? AND (due_at, key, source) > (?, ?, ?)
+       ORDER BY due_at, key, source LIMIT ?`,
+    );
+    this.#keys = database.prepare("SELECT DISTINCT key FROM entries WHERE scope = ? AND key > ? ORDER BY key LIMIT ?");
+    this.#anyExpired = database.prepare("SELECT 1 FROM entries WHERE expires_at <= ? LIMIT 1");
+    this.#deleteExpired = database.prepare(
+      `DELETE FROM entries WHERE (scope, key, source) IN
+         (SELECT scope, key, source FROM entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+    );
+  }
+
+  /** Whether a transaction is open. Some failures make SQLite roll back by itself. */
+  get inTransaction(): boolean {
+    return this.#database.isTransaction;
+  }
+
+  /** Takes the write lock, or throws SQLite's busy error at once. */
+  begin(): void {
+    this.#begin.run();
+  }
+
+  commit(): void {
+    this.#commit.run();
+  }
+
+  rollBack(): void {
+    // The reservation may have been undone with the rest.
+    this.#reservedUpTo = this.#lastRevision;
+    if (this.inTransaction) this.#database.exec("ROLLBACK");
+  }
+
+  persist(scope: string, message: Message, { expected, dueAt, expiresAt }: PersistOptions, now: number): Revision {
+    const { key, source, content, id, origin, type, time, attributes } = message;
+    const isText = typeof content === "string";
+    if (!isText && !types.isUint8Array(content)) throw notStorable(id);
+    const revision = this.#nextRevision();
+    const row = [
+      scope,
+      encodeText(key),
+      encodeText(source),
+      revision,
+      now,
+      timeOrNull("dueAt", dueAt),
+      timeOrNull("expiresAt", expiresAt),
+      // JSON escapes what SQLite's text cannot hold, and leaves out what is undefined.
+      JSON.stringify({ id, origin, type, time, attributes }),
+      isText ? 1 : 0,
+      isText ? encodeText(content) : content,
+    ] as const;
+    if (expected === undefined) this.#upsert.run(...row);
+    else {
+      const { changes } = expected === "absent" ? this.#insert.run(...row) : this.#replace.run(...row, parseRevision(expected));
+      if (changes === 0) throw new RevisionConflictError({ key, source, expected });
+    }
+    return String(revision);
+  }
+
+  remove(scope: string, key: string, source: string, { expected }: RemoveOptions): void {
+    const at = [scope, encodeText(key), encodeText(source)] as const;
+    if (expected === undefined) this.#delete.run(...at);
+    else {
+      const { changes } = this.#deleteRevision.run(...at, parseRevision(expected));
+      if (changes === 0 && this.#exists.get(...at) !== undefined) throw new RevisionConflictError({ key, source, expected });
+    }
+  }
+
+  lookUp(scope: string, key: string, source: string, now: number): StoredMessage | undefined {
+    const row = this.#get.get(scope, encodeText(key), encodeText(source));
+    return row === undefined ? undefined : storedMessage(row, now);
+  }
+
+  lookUpByKey(scope: string, key: string, now: number): readonly StoredMessage[] {
+    return this.#getByKey.all(scope, encodeText(key)).map((row) => storedMessage(row, now));
+  }
+
+  listSourcesByKey(scope: string, key: string): readonly string[] {
+    return this.#sources.all(scope, encodeText(key)).map((row) => decodeText(row["source"]));
+  }
+
+  listDue(scope: string, { before, limit, after }: ListDueOptions): readonly DueEntry[] {
+    const from =
+      after === undefined
+        ? ([-Infinity, beforeAll, beforeAll] as const)
+        : ([after.dueAt, encodeText(after.key), encodeText(after.source)] as const);
+    return this.#due.all(scope, before, ...from, wholeLimit("listDue", limit)).map((row) => ({
+      key: decodeText(row["key"]),
+      source: decodeText(row["source"]),
+      dueAt: Number(row["due_at"]),
+    }));
+  }
+
+  listKeys(scope: string, { limit, after }: ListKeysOptions): readonly string[] {
+    const from = after === undefined ? beforeAll : encodeText(after);
+    return this.#keys.all(scope, from, wholeLimit("listKeys", limit)).map((row) => decodeText(row["key"]));
+  }
+
+  hasExpired(now: number): boolean {
+    return this.#anyExpired.get(now) !== undefined;
+  }
+
+  /** Removes at most `limit` entries of whatever scope, those first whose time is longest over. Returns how many. */
+  removeExpired(now: number, limit: number): number {
+    return Number(this.#deleteExpired.run(now, limit).changes);
+  }
+
+  /** Moves what it can from the log into the main file, waiting for nobody, and closes the database. */
+  close(): void {
+    this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    this.#database.close();
+  }
+
+  #nextRevision(): number {
+    if (this.#lastRevision === this.#reservedUpTo) {
+      this.#reservedUpTo = Number(this.#reserve.get(revisionBlock)?.["reserved"]);
+      this.#lastRevision = this.#reservedUpTo - revisionBlock;
+    }
+    this.#lastRevision += 1;
+    return this.#lastRevision;
+  }
+}
+
+/** What is kept of a message beside key, source and content, as JSON. */
+interface Header {
+  readonly id: string;
+  readonly origin?: string;
+  readonly type?: string;
+  readonly time?: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+function storedMessage(row: Record<string, SQLOutputValue>, readAt: number): StoredMessage {
+  const header: Header = JSON.parse(String(row["header"]));
+  const { revision, stored_at: storedAt, due_at: dueAt, expires_at: expiresAt, content } = row;
+  return {
+    message: createMessage({
+      ...header,
+      key: decodeText(row["key"]),
+      source: decodeText(row["source"]),
+      content: row["content_is_text"] === 0 && types.isUint8Array(content) ? content : decodeText(content),
+    }),
+    revision: String(revision),
+    storedAt: Number(storedAt),
+    readAt,
+    ...(dueAt !== null && { dueAt: Number(dueAt) }),
+    ...(expiresAt !== null && { expiresAt: Number(expiresAt) }),
+  };
+}
+
+/** SQLite's text is UTF-8, which has no place for half a surrogate pair: two keys would become one. Such a text is kept as a blob of its UTF-16. */
+function encodeText(text: string): string | Uint8Array {
+  return text.isWellFormed() ? text : Buffer.from(text, "utf16le");
+}
+
+function decodeText(value: SQLOutputValue | undefined): string {
+  if (types.isUint8Array(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("utf16le");
+  return String(value);
+}
+
+/** A revision that is not one of ours becomes one that no entry has. */
+function parseRevision(expected: Revision): number {
+  return /^[1-9]\d{0,15}$/.test(expected) ? Number(expected) : -1;
+}
+
+function timeOrNull(option: string, time: number | undefined): number | null {
+  if (time === undefined) return null;
+  if (typeof time !== "number" || Number.isNaN(time)) throw invalid("persist", option, time, "milliseconds since the epoch");
+  return time;
+}
+
+/** SQLite takes a negative limit for none. */
+function wholeLimit(operation: string, limit: number): number {
+  if (!Number.isSafeInteger(limit) || limit < 1) throw invalid(operation, "limit", limit, "a whole number from 1");
+  return limit;
+}
+
+function invalid(operation: string, option: string, given: unknown, allowed: string): EventDriverError {
+  return new EventDriverError("ERR_INVALID_OPTION", {
+    message: `sqliteEventStore: ${option} of ${operation} is ${String(given)}, allowed is ${allowed}`,
+    retryable: false,
+  });
+}
+
+function notStorable(id: string): EventDriverError {
+  return new EventDriverError("ERR_INVALID_MESSAGE", {
+    message: `sqliteEventStore: the content of message ${JSON.stringify(id)} is neither text nor bytes; encode it before it is stored`,
+    retryable: false,
+  });
+}
