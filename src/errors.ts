@@ -5,6 +5,7 @@ export type ErrorCode =
   | "ERR_CRASHED"
   | "ERR_DECODE_FAILED"
   | "ERR_DUPLICATE"
+  | "ERR_ENCODE_FAILED"
   | "ERR_HANDLER_FAILED"
   | "ERR_IN_PROGRESS"
   | "ERR_INVALID_EVENT"
