@@ -3,6 +3,7 @@ import type { Message } from "event-driver";
 import { invalidEvent, isAttributeName, isAttributeText } from "./attribute-rules.ts";
 import { invalidMessage, quote } from "./errors.ts";
 import { keyIn, type KeyOptions, keyOrder, noKey } from "./key.ts";
+import { textWhereText } from "./wire-data.ts";
 
 /** One CloudEvent as a wire gives it or takes it, before any meaning is read into it. */
 export interface WireEvent {
@@ -14,8 +15,8 @@ export interface WireEvent {
   /**
    * `undefined` where the event has no data, which is not the same as empty data.
    *
-   * Text where the data is text, bytes where it is not. JSON is the text exactly as it stood, never a value written anew, so that `1e400`,
-   * `1.10`, repeated names and the order of names survive.
+   * Text where the wire has text, bytes where it has bytes. JSON is the text exactly as it stood, never a value written anew, so that
+   * `1e400`, `1.10`, repeated names and the order of names survive.
    */
   readonly data: string | Uint8Array | undefined;
 }
@@ -36,7 +37,8 @@ const neverEmpty: ReadonlySet<string> = new Set(["subject", "dataschema", "datac
  *   is kept as `origin` where it says more, so the identity is the one of the specification: whole source and id.
  * - `key` is the first attribute of `keyFrom` that is there.
  * - `time` and every other attribute stay the text they were.
- * - An event without data has the content `""`; data that is there and empty is zero bytes, so the two stay apart.
+ * - Bytes of a text type are text where they are UTF-8. An event without data has the content `""`; data that is there and empty is zero
+ *   bytes, so the two stay apart.
  *
  * @throws EventDriverError `ERR_INVALID_EVENT` when `id`, `source` or `type` is missing, `ERR_NO_KEY` when no attribute gives a key,
  * `ERR_INVALID_OPTION`
@@ -68,7 +70,7 @@ export function fromWire({ attributes, data }: WireEvent, options: KeyOptions = 
     ...(wholeSource !== source && { origin: wholeSource }),
     type,
     ...(time !== undefined && { time }),
-    content: contentOf(data),
+    content: contentOf(data, attributes["datacontenttype"]),
     attributes: rest,
   };
 }
@@ -120,9 +122,9 @@ function nameIn(source: string): string {
   return source.slice(source.lastIndexOf("#") + 1) || source;
 }
 
-function contentOf(data: WireEvent["data"]): Message["content"] {
+function contentOf(data: WireEvent["data"], contentType: string | undefined): Message["content"] {
   if (data === undefined) return "";
-  return data.length === 0 ? new Uint8Array(0) : data;
+  return data.length === 0 ? new Uint8Array(0) : textWhereText(data, contentType);
 }
 
 function dataIn(content: Message["content"]): WireEvent["data"] {

@@ -1,0 +1,35 @@
+import { scanJson } from "event-driver";
+
+import type { WireEvent } from "./wire-event.ts";
+
+import { toBase64 } from "./base64.ts";
+import { saysJson, textWhereText } from "./wire-data.ts";
+
+/** How deep data may be nested to be written as JSON; receivers have their limits too, and deeper data is not lost in base64. */
+const maxDepth = 63;
+
+/**
+ * One event in the JSON event format 1.0.2, as text.
+ *
+ * JSON data stands in it as it was written, when it is proven to be JSON (section 3.1.1); it is never parsed and written anew. Other text is
+ * a JSON string, and everything else `data_base64`.
+ */
+export function structuredJson({ attributes, data }: WireEvent): string {
+  const members = Object.entries(attributes).map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
+  if (data !== undefined) members.push(dataMember(data, attributes["datacontenttype"]));
+  return `{${members.join(",")}}`;
+}
+
+function dataMember(given: string | Uint8Array, contentType: string | undefined): string {
+  const data = textWhereText(given, contentType);
+  if (typeof data !== "string") return `"data_base64":"${toBase64(data)}"`;
+  if (!saysJson(contentType)) return `"data":${JSON.stringify(data)}`;
+  const kind = scanJson(data, maxDepth).kind;
+  if (kind === "malformed" || kind === "too deep") return `"data_base64":"${toBase64(new TextEncoder().encode(data))}"`;
+  return `"data":${escapeLoneSurrogates(data)}`;
+}
+
+/** In JSON they can only stand inside a string, where an escape says the same and UTF-8 can carry it. */
+function escapeLoneSurrogates(json: string): string {
+  return json.isWellFormed() ? json : json.replace(/\p{Cs}/gu, (surrogate) => `\\u${surrogate.charCodeAt(0).toString(16)}`);
+}
