@@ -121,9 +121,16 @@ export function contextValue<Value>(name: string): ContextValue<Value> {
 /** @internal What one pass through a pipeline leaves behind: the promise of each stage that was entered. */
 export type Trail = Promise<void>[];
 
+/** @internal What a stage is called in errors and dead letters. */
+export interface StageName {
+  readonly name: string;
+}
+
 /** @internal A context on its way through one pipeline. */
 export interface RunContext extends Context {
   readonly trail: Trail;
+  /** The stages that the trail leads through. */
+  readonly stages: readonly StageName[];
   readonly interrupt: Interrupt;
 }
 
@@ -139,15 +146,16 @@ export function givenSignal(ctx: Context): AbortSignal | undefined {
 }
 
 /** @internal A context for one run, with a trail and a signal of its own. What its stages add to it is not seen by other runs. */
-export function beginRun(ctx: Context, deadline: number | undefined): RunContext {
+export function beginRun(ctx: Context, deadline: number | undefined, stages: readonly StageName[]): RunContext {
   if (!(ctx instanceof RootContext)) {
-    return new RootContext(optionsOf(ctx), deadline, new Interrupt({ live: true }));
+    return new RootContext(optionsOf(ctx), deadline, new Interrupt({ live: true }), stages);
   }
   const { interrupt: outer } = ctx;
   const interrupt = new Interrupt(outer.given === undefined ? { parent: outer, live: deadline !== undefined } : { live: true });
-  if (Object.getPrototypeOf(ctx) === RootContext.prototype) return new RootContext(ctx.options, deadline, interrupt);
+  if (Object.getPrototypeOf(ctx) === RootContext.prototype) return new RootContext(ctx.options, deadline, interrupt, stages);
   const run: RunContext = Object.create(ctx);
   define(run, "trail", []);
+  define(run, "stages", stages);
   define(run, "interrupt", interrupt);
   Object.defineProperty(run, "signal", { get: () => interrupt.signal });
   define(run, "deadline", deadline);
@@ -217,10 +225,12 @@ class RootContext implements RunContext {
   readonly options: ContextOptions;
   readonly interrupt: Interrupt;
   readonly trail: Trail = [];
+  readonly stages: readonly StageName[];
 
-  constructor(options: ContextOptions, deadline: number | undefined, interrupt: Interrupt) {
+  constructor(options: ContextOptions, deadline: number | undefined, interrupt: Interrupt, stages: readonly StageName[] = []) {
     this.options = options;
     this.interrupt = interrupt;
+    this.stages = stages;
     this.deadline = deadline;
     this.clock = options.clock ?? systemClock;
     this.logger = options.logger ?? silentLogger;

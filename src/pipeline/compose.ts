@@ -1,4 +1,4 @@
-import type { Context, RunContext, Trail } from "../context.ts";
+import type { Context, RunContext } from "../context.ts";
 import type { AnyMessage } from "./handler.ts";
 
 export type Link = (ctx: Context, message: AnyMessage) => Promise<void>;
@@ -19,13 +19,20 @@ export function compose(stages: readonly ComposedStage[], end: Link = () => done
   return links;
 }
 
-/** Which stage an error came from: the deepest one whose own promise was rejected with it. */
-export async function failedStage(trail: Trail, error: unknown): Promise<number> {
-  for (let index = trail.length - 1; index > 0; index -= 1) {
-    const stage = trail[index];
-    if (stage !== undefined && (await rejectedWith(stage, error))) return index;
+/** A stage, by its name and its place in the pipeline, counted from 0. */
+export interface FailedStage {
+  readonly name: string;
+  readonly index: number;
+}
+
+/** Which stage an error came from: the deepest one whose own promise was rejected with it. `undefined` where no trail leads there. */
+export async function failedStage(ctx: Context, error: unknown): Promise<FailedStage | undefined> {
+  if (!hasTrail(ctx)) return undefined;
+  for (let index = ctx.trail.length - 1; index >= 0; index -= 1) {
+    const stage = ctx.trail[index];
+    if (stage !== undefined && (await rejectedWith(stage, error))) return { name: ctx.stages[index]?.name ?? "unknown", index };
   }
-  return 0;
+  return undefined;
 }
 
 function link(stage: ComposedStage, index: number, rest: Link): Link {

@@ -130,7 +130,7 @@ class StagePipeline<In extends AnyMessage, Out extends AnyMessage, C extends Con
   #run(from: number, ctx: Context, message: AnyMessage): Promise<void> {
     const deadline = ctx.deadline ?? (this.#deadline === undefined ? undefined : ctx.clock.now() + this.#deadline);
     const link = this.#links[from];
-    return link === undefined ? Promise.resolve() : runLink(link, beginRun(ctx, deadline), givenSignal(ctx), message, this.stages);
+    return link === undefined ? Promise.resolve() : runLink(link, beginRun(ctx, deadline, this.stages), givenSignal(ctx), message);
   }
 }
 
