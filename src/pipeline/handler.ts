@@ -26,6 +26,8 @@ export interface Handler<In extends AnyMessage = Message, Out extends AnyMessage
   readonly process: (ctx: Context, message: In, next: Next<Context & Adds, Out>) => Promise<void>;
   /** Does what is due without a message: ends windows, takes over what a crashed process left. Bounded, and safe to run in many processes at once. */
   readonly sweep?: (ctx: Context, next: Next<Context & Adds, Out>) => Promise<SweepReport>;
+  /** The context in which the stages behind it sweep, where they rely on something it adds. */
+  readonly sweepContext?: (ctx: Context) => Context;
 }
 
 /** A stage that lets any message through as it is, and may add to the context. */
