@@ -82,7 +82,7 @@ export function withAttributes<Content>(message: Message<Content>, attributes: R
 }
 
 /** One string that two messages share exactly when they are the same event: the JSON of `[origin ?? source, id]`. */
-export function identityOf(message: Message<unknown>): string {
+export function identityOf(message: Pick<Message<unknown>, "id" | "source" | "origin">): string {
   return JSON.stringify([message.origin ?? message.source, message.id]);
 }
 
