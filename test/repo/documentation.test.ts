@@ -27,7 +27,7 @@ test("docs/errors.md has one section for each code of an error, in the order of 
 
   expect(codes.length).toBeGreaterThan(20);
   expect(sections).toEqual(codes);
-  expect(codes).toEqual(codes.toSorted((one, other) => (one < other ? -1 : 1)));
+  expect(codes).toEqual(codes.toSorted((one, other) => one.localeCompare(other, "en")));
 });
 
 test("links are found in text, images and references, but not in code or to other hosts", () => {
