@@ -23,7 +23,7 @@ export interface SnippetOptions {
   readonly timeLimit?: number;
 }
 
-const pages: readonly string[] = ["README.md", "docs/**/*.md", "extensions/*/README.md"];
+const pages: readonly string[] = ["README.md", "CONTRIBUTING.md", "docs/**/*.md", "extensions/*/README.md"];
 const otherNames: readonly string[] = ["typescript", "tsx", "mts", "cts", "js", "javascript", "jsx", "mjs", "cjs"];
 
 /**

@@ -60,6 +60,7 @@ test("snippets are found in the README, in docs and in the README of each extens
   const page = markdown("```ts", "one();", "```");
   const root = temporaryFolder({
     "README.md": page,
+    "CONTRIBUTING.md": page,
     "docs/a.md": page,
     "docs/deep/b.md": page,
     "extensions/x/README.md": page,
@@ -68,7 +69,7 @@ test("snippets are found in the README, in docs and in the README of each extens
 
   const found = findSnippets(root).map((snippet) => snippet.page);
 
-  expect(found).toEqual(["README.md", "docs/a.md", "docs/deep/b.md", "extensions/x/README.md"]);
+  expect(found).toEqual(["CONTRIBUTING.md", "README.md", "docs/a.md", "docs/deep/b.md", "extensions/x/README.md"]);
 });
 
 test("snippets that import the packages by name are type-checked and run", async () => {
