@@ -1,0 +1,119 @@
+import type { Message } from "../../message.ts";
+import type { Processor } from "../../pipeline/pipeline.ts";
+import type { EventStore, StoreCallOptions } from "../../stores/event-store.ts";
+
+import { type Context, createContext, deriveContext, liveSignal } from "../../context.ts";
+import { invalidOption, isRevisionConflict } from "../../errors.ts";
+import { replaying } from "../../pipeline/replaying.ts";
+import { type DeadLetter, entrySourceOf, unpackDeadLetter } from "./entry.ts";
+
+export interface ListDeadLettersOptions extends StoreCallOptions {
+  /**
+   * At most so many.
+   * @default 100
+   */
+  readonly limit?: number;
+  /** Only what comes after this one, the last one of the page before. */
+  readonly after?: DeadLetter | undefined;
+}
+
+/** What a message that was put aside is found by. The message itself will do. */
+export type DeadLetterReference = Pick<Message, "key" | "id" | "source" | "origin">;
+
+/**
+ * How a replay ended without failing: the message was processed and its dead letter removed, or it failed for good once more and the dead letter
+ * in its pipeline has put it aside again.
+ */
+export type ReplayOutcome = "done" | "put aside again";
+
+/** Messages that were put aside, for operators. */
+export interface DeadLetters {
+  /** A page of them, those of one key together, in an order that does not change. */
+  list(options?: ListDeadLettersOptions): Promise<readonly DeadLetter[]>;
+  /** `undefined` when there is none; never an error for that. */
+  get(reference: DeadLetterReference, options?: StoreCallOptions): Promise<DeadLetter | undefined>;
+  /**
+   * Removes it, if it is still exactly this one. Removing what is not there is no error.
+   *
+   * @throws EventDriverError `ERR_REVISION_CONFLICT` when it has failed again since it was read
+   */
+  remove(letter: DeadLetter, options?: StoreCallOptions): Promise<void>;
+  /**
+   * Processes the message again, and removes the dead letter only when that has succeeded.
+   *
+   * Give it the pipeline as it is, dead letter included: stages that remember the message as failed open it again. Stages in front of the dead
+   * letter see the message a second time. What fails stays put aside, and rejects with that failure; after a rejection replay again.
+   */
+  replay(pipeline: Pick<Processor, "process">, letter: DeadLetter, ctx?: Context): Promise<ReplayOutcome>;
+}
+
+/**
+ * The messages that a `deadLetter` stage has put aside in a store.
+ *
+ * Use it in a tool for operators. It shows the content of messages, so show it only to those who may see that.
+ *
+ * @param scope the stage's own
+ * @throws EventDriverError `ERR_INVALID_OPTION`; its calls reject with `ERR_STORE_CORRUPT` when the scope holds something else
+ * @example
+ * const letters = deadLetters(store);
+ * for (const letter of await letters.list()) await letters.replay(orders, letter);
+ */
+export function deadLetters(store: EventStore, scope = "dead-letters"): DeadLetters {
+  if (typeof store?.scope !== "function") throw invalidOption("deadLetters", "store", store, "an EventStore");
+  const entries = store.scope(scope);
+
+  const remove = (letter: DeadLetter, { signal }: StoreCallOptions = {}): Promise<void> =>
+    entries.remove(letter.message.key, entrySourceOf(letter.message), { expected: letter.revision, signal });
+
+  return {
+    remove,
+    async list({ limit = 100, after, signal } = {}) {
+      if (!Number.isInteger(limit) || limit < 1) throw invalidOption("deadLetters.list", "limit", limit, "a whole number from 1");
+      const page: DeadLetter[] = [];
+      for await (const letter of lettersAfter(entries, after, limit, signal)) {
+        page.push(letter);
+        if (page.length === limit) break;
+      }
+      return page;
+    },
+    async get(reference, options) {
+      const stored = await entries.lookUp(reference.key, entrySourceOf(reference), options);
+      return stored && unpackDeadLetter(stored);
+    },
+    async replay(pipeline, letter, ctx = createContext()) {
+      await pipeline.process(replaying.set(deriveContext(ctx, { attempt: letter.attempts + 1 }), true), letter.message);
+      try {
+        await remove(letter, { signal: liveSignal(ctx) });
+        return "done";
+      } catch (error) {
+        if (isRevisionConflict(error)) return "put aside again";
+        throw error;
+      }
+    },
+  };
+}
+
+/** A page may begin in the middle of a key, so the rest of that key comes first. */
+async function* lettersAfter(
+  entries: EventStore,
+  after: DeadLetter | undefined,
+  pageSize: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<DeadLetter> {
+  if (after !== undefined) {
+    const reached = entrySourceOf(after.message);
+    for (const letter of await lettersOfKey(entries, after.message.key, signal)) if (entrySourceOf(letter.message) > reached) yield letter;
+  }
+  let last = after?.message.key;
+  for (;;) {
+    const keys = await entries.listKeys({ limit: pageSize, signal, ...(last !== undefined && { after: last }) });
+    for (const key of keys) yield* await lettersOfKey(entries, key, signal);
+    if (keys.length < pageSize) return;
+    last = keys.at(-1);
+  }
+}
+
+async function lettersOfKey(entries: EventStore, key: string, signal: AbortSignal | undefined): Promise<readonly DeadLetter[]> {
+  const stored = await entries.lookUpByKey(key, { signal });
+  return stored.toSorted((one, other) => (one.message.source < other.message.source ? -1 : 1)).map(unpackDeadLetter);
+}
