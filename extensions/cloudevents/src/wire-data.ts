@@ -1,21 +1,17 @@
-import { isTextType, parseMediaType } from "./media-type.ts";
-
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+import { isJsonType, isTextType, parseMediaType } from "./media-type.ts";
+import { utf8 } from "./utf8.ts";
 
 /**
- * Bytes as data of their type: text where the type is one of text and the bytes are UTF-8, so that the same event has the same content in
- * every content mode; else the bytes as they are. Data of no stated type is text where it can be.
+ * Data of its type: bytes are text where the type is one of text and they are UTF-8, so that the same event has the same content in every
+ * content mode. Data of no stated type is text where it can be.
  */
-export function dataOf(bytes: Uint8Array, contentType: string | undefined): string | Uint8Array {
-  if (contentType !== undefined && !isTextType(parseMediaType(contentType))) return bytes;
-  return utf8(bytes) ?? bytes;
+export function textWhereText(data: string | Uint8Array, contentType: string | undefined): string | Uint8Array {
+  if (typeof data === "string") return data;
+  if (contentType !== undefined && !isTextType(parseMediaType(contentType))) return data;
+  return utf8(data) ?? data;
 }
 
-/** The text of UTF-8 bytes, a byte order mark included, or `undefined` where they are none. */
-export function utf8(bytes: Uint8Array): string | undefined {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    return undefined;
-  }
+/** Whether data of this type is JSON; a type that is not stated is (JSON event format, section 3.1.2). */
+export function saysJson(contentType: string | undefined): boolean {
+  return contentType === undefined || isJsonType(parseMediaType(contentType));
 }
