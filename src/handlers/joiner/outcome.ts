@@ -96,7 +96,7 @@ function decode(bytes: Uint8Array): string | undefined {
 
 function latestTime(members: readonly Member[]): string | undefined {
   return members
-    .map((member) => member.time)
+    .flatMap(({ time }) => time ?? [])
     .sort(compareTimes)
     .at(-1);
 }
