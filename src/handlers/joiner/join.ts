@@ -56,8 +56,9 @@ export interface Listing {
 export async function listJoin(settings: JoinSettings, ctx: Context, key: string): Promise<Listing> {
   const { entries, rules } = settings;
   const signal = liveSignal(ctx);
-  const names = new Set(await entries.listSourcesByKey(key, { signal }));
-  const own = rules.store === entries ? names : new Set(await rules.store.listSourcesByKey(key, { signal }));
+  // In this order, because an outcome goes after the entries: whoever finds none must not count entries that were removed with it.
+  const own = new Set(await rules.store.listSourcesByKey(key, { signal }));
+  const names = rules.store === entries ? own : new Set(await entries.listSourcesByKey(key, { signal }));
   const sources = new Set<string>();
   for (const name of names) {
     const source = sourceOf(name);
@@ -185,7 +186,7 @@ export async function clearJoin(settings: JoinSettings, ctx: Context, key: strin
       .filter(({ message }) => message.source !== outcomeEntry)
       .map(({ message, revision }) => ({ store, source: message.source, revision })),
   );
-  if (removals.length === 0) return rules.store.remove(key, outcomeEntry, { ...options, expected: found.revision });
+  if (removals.length === 0) return removeEntry(rules.store, ctx, key, outcomeEntry, found.revision);
   if (!(await changeClaim(rules, ctx, key, found, { clearing: true }))) return;
   for (const { store, source, revision } of removals) await removeEntry(store, ctx, key, source, revision);
 }
