@@ -4,7 +4,7 @@ import type { Message } from "../../message.ts";
 import type { SweepReport } from "../../pipeline/handler.ts";
 import type { DueEntry } from "../../stores/event-store.ts";
 
-import { findClaim, isTakeable } from "../../claims/claim.ts";
+import { changeClaim, findClaim, isTakeable } from "../../claims/claim.ts";
 import { unpackFailure } from "../../claims/claim-record.ts";
 import { failAsCrashed, hasCrashed, markReported } from "../../claims/failure.ts";
 import { liveSignal } from "../../context.ts";
@@ -89,7 +89,7 @@ async function finishWindow(
   // The outcome decides now, and has a due time of its own; or there was nothing left that a window could end.
   const window = await join.rules.store.lookUp(key, windowEntry, { signal: liveSignal(ctx) });
   const outcome = await findClaim(join.rules, ctx, key);
-  const isDecided = outcome === undefined || outcomeOf(outcome.record.data) !== undefined;
+  const isDecided = outcomeOf(outcome?.record.data) !== undefined;
   const { sources } = await listJoin(join, ctx, key);
   if (window !== undefined && (isDecided || sources.size === 0))
     await removeEntry(join.rules.store, ctx, key, windowEntry, window.revision);
@@ -137,9 +137,15 @@ async function report(join: JoinSettings, { onFailure }: SweepSettings, ctx: Con
   const message = composedMessage(key, composed);
   const error = unpackFailure(failure, message.id);
   const deadLetter = deadLetterInFront.get(ctx);
-  if (deadLetter !== undefined) await deadLetter.putAside(ctx, message, error);
-  else if (onFailure !== undefined) await onFailure(ctx, { key, message, error });
-  else throw error;
+  try {
+    if (deadLetter !== undefined) await deadLetter.putAside(ctx, message, error);
+    else if (onFailure !== undefined) await onFailure(ctx, { key, message, error });
+    else throw error;
+  } catch (unreported) {
+    // Due again later: failures that nobody takes would else fill every sweep, and nothing behind them were ever reached.
+    await changeClaim(join.rules, ctx, key, found, {});
+    throw unreported;
+  }
   await markReported(join.rules, ctx, key, found);
   return true;
 }
