@@ -33,6 +33,7 @@ export function matchNone(...sources: readonly string[]): Condition {
 function condition(self: Pick<Condition, "holds" | "wanted" | "monotone">): Condition {
   return {
     ...self,
+    wanted: [...new Set(self.wanted)],
     and: (...others) =>
       condition({
         holds: (present) => [self, ...others].every((each) => each.holds(present)),
@@ -55,5 +56,5 @@ function condition(self: Pick<Condition, "holds" | "wanted" | "monotone">): Cond
 }
 
 function allWanted(conditions: readonly Pick<Condition, "wanted">[]): readonly string[] {
-  return [...new Set(conditions.flatMap((each) => each.wanted))];
+  return conditions.flatMap((each) => each.wanted);
 }
