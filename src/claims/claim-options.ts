@@ -50,15 +50,15 @@ export function requireMilliseconds(factory: string, option: string, given: numb
 }
 
 /**
- * The part of the store that one handler keeps its claims in.
+ * The part of the store that one handler keeps its claims in; `option` is where a user gives another one.
  *
  * @throws EventDriverError `ERR_UNSUPPORTED` when the store cannot compare and set; `ERR_SCOPE_TAKEN` when another handler works there
  */
-export function claimScope(factory: string, store: EventStore, scope: string): EventStore {
-  if (typeof store?.scope !== "function") throw invalidOption(factory, "store", store, "an EventStore");
+export function claimScope(factory: string, option: "store" | "claims", store: EventStore, scope: string): EventStore {
+  if (typeof store?.scope !== "function") throw invalidOption(factory, option, store, "an EventStore");
   if (!store.features.compareAndSet) {
     throw new EventDriverError("ERR_UNSUPPORTED", {
-      message: `${factory} claims messages, and this store cannot compare and set; give it a store that can, beside this one where both are needed: ${factory}({ store, claims: sqliteEventStore({ file }) })`,
+      message: `${factory} claims messages, and the store it keeps them in cannot compare and set; give it one that can: ${factory}({ ${option}: sqliteEventStore({ file }) })`,
       retryable: false,
     });
   }

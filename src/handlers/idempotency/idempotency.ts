@@ -117,7 +117,7 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
   const { lease, maxAttempts, wait, skewAllowance } = resolveClaimOptions("idempotency", options);
   requireMilliseconds("idempotency", "retention", retention);
   const rules: ClaimRules = {
-    store: claimScope("idempotency", store, scope),
+    store: claimScope("idempotency", "store", store, scope),
     source: "~claim",
     lease,
     skewAllowance,
@@ -134,7 +134,7 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
     const waiting = patience(ctx, wait);
     let found: FoundClaim | undefined;
     for (;;) {
-      if (found !== undefined && found.record.fingerprint !== fingerprint) throw payloadMismatch(message.id, key);
+      if (found !== undefined && isMismatch(found, fingerprint)) throw payloadMismatch(message.id, key);
       if (found === undefined || isTakeable(found)) {
         if (found !== undefined && hasCrashed(found, limit)) {
           found = await failAsCrashed(rules, ctx, key, found, message.id);
@@ -160,6 +160,11 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
     }
   };
   return { traits: { name: "idempotency", guards: true, state: { store, scope } }, admit };
+}
+
+/** Only where there are two to compare: the option may be new, or gone, since the message was first seen. */
+function isMismatch({ record }: FoundClaim, fingerprint: string | undefined): boolean {
+  return record.fingerprint !== undefined && fingerprint !== undefined && record.fingerprint !== fingerprint;
 }
 
 function payloadMismatch(id: string, key: string): EventDriverError {

@@ -122,9 +122,11 @@ function eachJoiner(options: EachJoinerOptions): Handler<Message, Message> {
 function onceJoiner(options: JoinerOptions): Handler<Message, Message, ClaimContext> {
   const { store, scope, repeated, retention, condition } = resolveCommon(options);
   const { lease, maxAttempts, wait, skewAllowance } = resolveClaimOptions("joiner", options);
-  const { claims = store, onLate = warnOfLate, onTimeout = warnOfTimeout, onFailure, sweepLimit = 100 } = options;
+  const { claims = store, emit = "once", onLate = warnOfLate, onTimeout = warnOfTimeout, onFailure, sweepLimit = 100 } = options;
+  if (emit !== "once") throw invalidOption("joiner", "emit", emit, '"once" or "each"');
   if (!(Number.isInteger(sweepLimit) && sweepLimit >= 1)) throw invalidOption("joiner", "sweepLimit", sweepLimit, "a whole number from 1");
-  const claimed = claimScope("joiner", claims, scope);
+  const length = windowLength(options.window);
+  const claimed = claimScope("joiner", "claims", claims, scope);
   const settings: JoinSettings = {
     entries: claims === store ? claimed : reserveScope("joiner", store, scope),
     claimStore: claims,
@@ -134,7 +136,7 @@ function onceJoiner(options: JoinerOptions): Handler<Message, Message, ClaimCont
     retention,
     maxAttempts,
     onTimeout,
-    windowLength: windowLength(options.window),
+    windowLength: length,
     rules: {
       store: claimed,
       source: outcomeEntry,
@@ -164,6 +166,7 @@ const sweptLately = 60_000;
 
 function resolveCommon(options: CommonOptions): Required<CommonOptions> {
   const { store, condition, scope = "joiner", repeated = "last", retention = 86_400_000 } = options;
+  if (typeof store?.scope !== "function") throw invalidOption("joiner", "store", store, "an EventStore");
   if (typeof condition?.holds !== "function")
     throw invalidOption("joiner", "condition", condition, "one made by matchAll, matchAny or matchNone");
   if (!["last", "first", "reject"].includes(repeated)) throw invalidOption("joiner", "repeated", repeated, '"last", "first" or "reject"');
