@@ -8,10 +8,9 @@ import { checkAttributes, invalidEvent, isAttributeName, isAttributeText } from 
 import { fromBase64, toBase64 } from "./base64.ts";
 import { exactCloudEvent, wireOf } from "./exact-cloud-event.ts";
 import { saysJson } from "./wire-data.ts";
-import { fromWire, toWire, type WireEvent } from "./wire-event.ts";
+import { fromWire, type ToMessageOptions, toWire, type WireEvent } from "./wire-event.ts";
 
-/** How an event of the SDK becomes a message. */
-export interface ToMessageOptions extends KeyOptions {}
+export type { ToMessageOptions };
 
 /**
  * The message that a CloudEvent of the `cloudevents` SDK is, or a plain object of its shape.

@@ -4,15 +4,15 @@ import type { KeyOptions } from "./key.ts";
 
 import { invalidMessage, invalidOption } from "./errors.ts";
 import { isUtf8Charset, parseMediaType } from "./media-type.ts";
-import { structuredJson } from "./structured-json.ts";
+import { isJson, structuredJson } from "./structured-json.ts";
 import { toWire, type WireEvent } from "./wire-event.ts";
 
+/** Where an event's attributes go: into headers, with the data as the body; or into one JSON body together with the data. */
+export type ContentPlacement = "binary" | "structured";
+
 export interface EncodeOptions extends KeyOptions {
-  /**
-   * Where the attributes go: `binary` puts them in headers and leaves the body to the data; `structured` puts the whole event in a JSON body.
-   * @default "binary"
-   */
-  readonly mode?: "binary" | "structured" | undefined;
+  /** @default "binary" */
+  readonly mode?: ContentPlacement | undefined;
 }
 
 /** What to put in an HTTP request or response. */
@@ -34,24 +34,36 @@ export interface EncodedEvent {
  */
 export function encode(message: Message, options: EncodeOptions = {}): EncodedEvent {
   const { mode = "binary" } = options;
-  if (mode !== "binary" && mode !== "structured") throw invalidOption("encode", "mode", mode, '"binary" or "structured"');
-  const event = toWire(message, options);
-  if (mode === "binary") return binary(message.id, event);
+  requireMode("encode", mode);
+  return encodeEvent(toWire(message, options), mode, message.id);
+}
 
-  const body = structuredJson(event);
-  return { headers: { "content-type": "application/cloudevents+json; charset=utf-8" }, body };
+/** @internal @throws EventDriverError `ERR_INVALID_OPTION` */
+export function requireMode(factory: string, mode: ContentPlacement): void {
+  if (mode !== "binary" && mode !== "structured") throw invalidOption(factory, "mode", mode, '"binary" or "structured"');
+}
+
+/**
+ * @internal
+ * @param id of the message, for errors
+ */
+export function encodeEvent(event: WireEvent, mode: ContentPlacement, id: string): EncodedEvent {
+  if (mode === "binary") return binary(event, id);
+  return { headers: { "content-type": "application/cloudevents+json; charset=utf-8" }, body: structuredJson(event) };
 }
 
 /** Section 3.1. */
-function binary(id: string, { attributes, data }: WireEvent): EncodedEvent {
+function binary({ attributes, data }: WireEvent, id: string): EncodedEvent {
   const headers: Record<string, string> = Object.create(null);
   for (const [name, value] of Object.entries(attributes)) {
     if (name !== "datacontenttype") headers[`ce-${name}`] = headerValue(value);
   }
-  const contentType = attributes["datacontenttype"];
-  if (contentType !== undefined) headers["content-type"] = typeof data === "string" ? inUtf8(contentType) : contentType;
-  if (contentType !== undefined && !/^[\x20-\x7e]+$/.test(contentType)) {
-    throw invalidMessage(id, "has a datacontenttype that no Content-Type header can carry; send it in structured mode, or correct it");
+  const contentType = attributes["datacontenttype"] ?? typeOf(data);
+  if (contentType !== undefined) {
+    if (!/^[\x20-\x7e]+$/.test(contentType)) {
+      throw invalidMessage(id, "has a datacontenttype that no Content-Type header can carry; send it in structured mode, or correct it");
+    }
+    headers["content-type"] = typeof data === "string" ? inUtf8(contentType) : contentType;
   }
   if (typeof data === "string" && !data.isWellFormed()) {
     throw invalidMessage(id, "has a lone surrogate in its content, which UTF-8 cannot carry; send it as bytes, or in structured mode");
@@ -65,6 +77,11 @@ function binary(id: string, { attributes, data }: WireEvent): EncodedEvent {
  */
 function headerValue(value: string): string {
   return value.replace(/[^\x21\x23\x24\x26-\x7e]+/g, encodeURIComponent);
+}
+
+/** JSON format, section 3.1.2: data without a type is JSON. Here that has to be said, so that a receiver learns the same in both modes. */
+function typeOf(data: WireEvent["data"]): string | undefined {
+  return typeof data === "string" && isJson(data) ? "application/json" : undefined;
 }
 
 /** Text leaves as UTF-8; a type that still names the character set it once came in must not say otherwise. */

@@ -20,12 +20,17 @@ export function structuredJson({ attributes, data }: WireEvent): string {
   return `{${members.join(",")}}`;
 }
 
+/** Whether a text is proven to be JSON, whatever its value. */
+export function isJson(text: string): boolean {
+  const { kind } = scanJson(text, maxDepth);
+  return kind !== "malformed" && kind !== "too deep";
+}
+
 function dataMember(given: string | Uint8Array, contentType: string | undefined): string {
   const data = textWhereText(given, contentType);
   if (typeof data !== "string") return `"data_base64":"${toBase64(data)}"`;
   if (!saysJson(contentType)) return `"data":${JSON.stringify(data)}`;
-  const kind = scanJson(data, maxDepth).kind;
-  if (kind === "malformed" || kind === "too deep") return `"data_base64":"${toBase64(new TextEncoder().encode(data))}"`;
+  if (!isJson(data)) return `"data_base64":"${toBase64(new TextEncoder().encode(data))}"`;
   return `"data":${escapeLoneSurrogates(data)}`;
 }
 

@@ -21,6 +21,15 @@ export interface WireEvent {
   readonly data: string | Uint8Array | undefined;
 }
 
+/** How an event becomes a message. */
+export interface ToMessageOptions extends KeyOptions {
+  /**
+   * The key of an event that has none, such as the reply to a message whose key is known.
+   * @default none: such an event is refused
+   */
+  readonly fallbackKey?: string | undefined;
+}
+
 /** The extension that carries a message's `source` where the CloudEvents `source` alone would give another one, as after `renameSources`. */
 const sourceNameExtension = "sourcename";
 
@@ -44,13 +53,13 @@ const neverEmpty: ReadonlySet<string> = new Set(["subject", "dataschema", "datac
  * `ERR_INVALID_OPTION`
  * @example fromWire(readEvents(head, body, limits)[0], { keyFrom: ["subject"] })
  */
-export function fromWire({ attributes, data }: WireEvent, options: KeyOptions = {}): Message {
+export function fromWire({ attributes, data }: WireEvent, options: ToMessageOptions = {}): Message {
   const id = required(attributes, "id");
   const wholeSource = required(attributes, "source");
   const type = required(attributes, "type");
   const time = attributes["time"];
   const order = keyOrder("fromWire", options);
-  const key = keyIn(attributes, order);
+  const key = keyIn(attributes, order) ?? options.fallbackKey;
   if (key === undefined) throw noKey(id, order);
   const source = attributes[sourceNameExtension] || nameIn(wholeSource);
 
