@@ -1,0 +1,11 @@
+export { closeOnSignals, type CloseOnSignalsOptions } from "./close-on-signals.ts";
+export { toCloudEvent, toMessage, type ToMessageOptions } from "./convert.ts";
+export { fetchHandler, type FetchHandlerOptions } from "./fetch-handler.ts";
+export { encode, type EncodedEvent, type EncodeOptions } from "./http-encode.ts";
+export type { ContentMode, HeaderFields } from "./http-decode.ts";
+export type { KeyOptions } from "./key.ts";
+export type { Listening, ListenOptions } from "./listen.ts";
+export { receiver, type Receiver, type ReceiverOptions } from "./receiver.ts";
+export type { Authentication, EventHandlerOptions, EventOutcome, ReceivedEvents } from "./receiver-options.ts";
+export type { EventRequest, EventResponse } from "./request.ts";
+export { fromWire, toWire, type WireEvent } from "./wire-event.ts";

@@ -1,0 +1,75 @@
+import type { IncomingMessage } from "node:http";
+
+import type { HeaderFields } from "./http-decode.ts";
+
+import { type BodyLimits, bodyIncomplete, bodyTooLarge, type IncomingEventRequest } from "./request.ts";
+
+/** A request of node:http, as the event handler reads it. Nothing is copied before it is needed. */
+export function nodeRequest(message: IncomingMessage): IncomingEventRequest {
+  const url = message.url ?? "/";
+  const mark = url.indexOf("?");
+  return {
+    method: message.method ?? "",
+    path: mark === -1 ? url : url.slice(0, mark),
+    query: mark === -1 ? "" : url.slice(mark + 1),
+    headers: new RawFields(message.rawHeaders),
+    readBody: (limits) => readBody(message, limits),
+  };
+}
+
+/** Reads `rawHeaders`, where a field sent twice stands twice; `headers` would join the values into one that nobody has sent. */
+class RawFields implements HeaderFields {
+  readonly #raw: readonly string[];
+
+  constructor(raw: readonly string[]) {
+    this.#raw = raw;
+  }
+
+  get(name: string): string | undefined {
+    const raw = this.#raw;
+    for (let at = 0; at < raw.length; at += 2) {
+      const field = raw[at];
+      if (field !== undefined && field.length === name.length && field.toLowerCase() === name) return raw[at + 1];
+    }
+    return undefined;
+  }
+
+  forEach(visit: (value: string, name: string) => void): void {
+    const raw = this.#raw;
+    for (let at = 0; at + 1 < raw.length; at += 2) visit(raw[at + 1] ?? "", (raw[at] ?? "").toLowerCase());
+  }
+}
+
+/** Listens to the events of the stream itself: an async iterator over it would double the time of a small body. */
+function readBody(message: IncomingMessage, { bytes, time, clock }: BodyLimits): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+
+    const onData = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size > bytes) return fail(bodyTooLarge(bytes));
+      chunks.push(chunk);
+    };
+    const onEnd = (): void => {
+      release();
+      const [only] = chunks;
+      resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, size));
+    };
+    const onClose = (): void => fail(bodyIncomplete());
+    const fail = (error: Error): void => {
+      release();
+      message.pause();
+      reject(error);
+    };
+    const stopTimer = clock.after(time, onClose);
+    const release = (): void => {
+      stopTimer();
+      message.off("data", onData).off("end", onEnd).off("close", onClose).off("error", fail);
+    };
+
+    // Somebody in front has read it, or the client has gone: no event will come any more.
+    if (message.readableEnded || message.destroyed) return onClose();
+    message.on("data", onData).on("end", onEnd).on("close", onClose).on("error", fail);
+  });
+}

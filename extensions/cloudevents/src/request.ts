@@ -1,0 +1,49 @@
+import { type Clock, EventDriverError } from "event-driver";
+
+import type { HeaderFields } from "./http-decode.ts";
+
+/** What `authenticate`, `toMessage` and `toResponse` see of a request. */
+export interface EventRequest {
+  readonly method: string;
+  /** Without the query. Where a framework has mounted the receiver, what is left behind the mount point. */
+  readonly path: string;
+  /** What follows the question mark, or the empty string. */
+  readonly query: string;
+  readonly headers: HeaderFields;
+}
+
+/** @internal A request whose body can still be read, once. */
+export interface IncomingEventRequest extends EventRequest {
+  /**
+   * The whole body, before any decompression. Stops reading at the limits.
+   *
+   * @throws EventDriverError `ERR_TOO_LARGE`; `ERR_TIMEOUT` where it does not arrive whole
+   */
+  readBody(limits: BodyLimits): Promise<Uint8Array>;
+}
+
+/** @internal */
+export interface BodyLimits {
+  readonly bytes: number;
+  /** Milliseconds within which the whole of it must arrive. */
+  readonly time: number;
+  readonly clock: Clock;
+}
+
+/** What a request is answered with. */
+export interface EventResponse {
+  readonly status: number;
+  /** Names in lower case. The server adds `content-length` and `date`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array | undefined;
+}
+
+/** @internal */
+export function bodyTooLarge(limit: number): EventDriverError {
+  return new EventDriverError("ERR_TOO_LARGE", { message: `the body is larger than ${limit} bytes`, retryable: false });
+}
+
+/** @internal */
+export function bodyIncomplete(cause?: unknown): EventDriverError {
+  return new EventDriverError("ERR_TIMEOUT", { message: "the body did not arrive whole and in time", retryable: true, cause });
+}
