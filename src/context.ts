@@ -66,7 +66,12 @@ export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() 
  * @example await orders.process(createContext({ signal: request.signal, logger }), message)
  */
 export function createContext(options: ContextOptions = {}): Context {
-  return new RootContext(options, options.deadline, new Interrupt(options.signal === undefined ? {} : { given: options.signal }));
+  return new RootContext(
+    rootOf(options),
+    options.deadline,
+    new Interrupt(options.signal === undefined ? {} : { given: options.signal }),
+    noStages,
+  );
 }
 
 /**
@@ -101,20 +106,11 @@ export interface ContextValue<Value> {
  * pipeline().use((ctx, message, next) => next(tenant.set(ctx, "acme"), message)).use(async (ctx) => { tenant.get(ctx); });
  */
 export function contextValue<Value>(name: string): ContextValue<Value> {
-  const values = new WeakMap<object, Value>();
+  const key = Symbol(name);
   return {
     name,
-    get(ctx) {
-      for (let at: object | null = ctx; at !== null; at = Object.getPrototypeOf(at)) {
-        if (values.has(at)) return values.get(at);
-      }
-      return undefined;
-    },
-    set<C extends Context>(ctx: C, value: Value): C {
-      const derived: C = Object.create(ctx);
-      values.set(derived, value);
-      return derived;
-    },
+    get: (ctx) => Reflect.get(ctx, key),
+    set: (ctx, value) => Object.create(ctx, { [key]: { value } }),
   };
 }
 
@@ -148,11 +144,10 @@ export function givenSignal(ctx: Context): AbortSignal | undefined {
 /** @internal A context for one run, with a trail and a signal of its own. What its stages add to it is not seen by other runs. */
 export function beginRun(ctx: Context, deadline: number | undefined, stages: readonly StageName[]): RunContext {
   if (!(ctx instanceof RootContext)) {
-    return new RootContext(optionsOf(ctx), deadline, new Interrupt({ live: true }), stages);
+    return new RootContext(foreignRoot(ctx), deadline, new Interrupt({ live: true }), stages);
   }
-  const { interrupt: outer } = ctx;
-  const interrupt = new Interrupt(outer.given === undefined ? { parent: outer, live: deadline !== undefined } : { live: true });
-  if (Object.getPrototypeOf(ctx) === RootContext.prototype) return new RootContext(ctx.options, deadline, interrupt, stages);
+  const interrupt = runInterrupt(ctx.interrupt, deadline);
+  if (Object.getPrototypeOf(ctx) === RootContext.prototype) return new RootContext(ctx.root, deadline, interrupt, stages);
   const run: RunContext = Object.create(ctx);
   define(run, "trail", []);
   define(run, "stages", stages);
@@ -160,6 +155,13 @@ export function beginRun(ctx: Context, deadline: number | undefined, stages: rea
   Object.defineProperty(run, "signal", { get: () => interrupt.signal });
   define(run, "deadline", deadline);
   return run;
+}
+
+/** What can never abort is shared; a run that can is given one of its own. */
+function runInterrupt(outer: Interrupt, deadline: number | undefined): Interrupt {
+  if (outer.given !== undefined) return new Interrupt({ live: true });
+  if (deadline === undefined && !outer.live) return outer;
+  return new Interrupt({ parent: outer, live: deadline !== undefined });
 }
 
 /** @internal An interrupt of its own that also aborts when the context does. */
@@ -217,40 +219,62 @@ export class Interrupt {
   }
 }
 
-class RootContext implements RunContext {
-  readonly deadline: number | undefined;
+/** What all runs of one context share. */
+interface Root {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly attempt: number;
-  readonly options: ContextOptions;
+  readonly onReply: ((message: Message) => void) | undefined;
+  readonly onEnded: ((reason: EndReason) => void) | undefined;
+}
+
+// One is made for every message that enters a pipeline, so it copies nothing.
+class RootContext implements RunContext {
+  readonly root: Root;
+  readonly deadline: number | undefined;
   readonly interrupt: Interrupt;
   readonly trail: Trail = [];
   readonly stages: readonly StageName[];
 
-  constructor(options: ContextOptions, deadline: number | undefined, interrupt: Interrupt, stages: readonly StageName[] = []) {
-    this.options = options;
+  constructor(root: Root, deadline: number | undefined, interrupt: Interrupt, stages: readonly StageName[]) {
+    this.root = root;
+    this.deadline = deadline;
     this.interrupt = interrupt;
     this.stages = stages;
-    this.deadline = deadline;
-    this.clock = options.clock ?? systemClock;
-    this.logger = options.logger ?? silentLogger;
-    this.attempt = options.attempt ?? 1;
   }
 
   get signal(): AbortSignal {
     return this.interrupt.signal;
   }
 
+  get clock(): Clock {
+    return this.root.clock;
+  }
+
+  get logger(): Logger {
+    return this.root.logger;
+  }
+
+  get attempt(): number {
+    return this.root.attempt;
+  }
+
   reply(message: Message): void {
-    this.options.onReply?.(message);
+    this.root.onReply?.(message);
   }
 
   ended(reason: EndReason): void {
-    this.options.onEnded?.(reason);
+    this.root.onEnded?.(reason);
   }
 }
 
-function optionsOf(ctx: Context): ContextOptions {
+const noStages: readonly StageName[] = [];
+
+function rootOf({ clock = systemClock, logger = silentLogger, attempt = 1, onReply, onEnded }: ContextOptions): Root {
+  return { clock, logger, attempt, onReply, onEnded };
+}
+
+function foreignRoot(ctx: Context): Root {
   const { clock, logger, attempt } = ctx;
   return { clock, logger, attempt, onReply: (message) => ctx.reply(message), onEnded: (reason) => ctx.ended(reason) };
 }

@@ -17,15 +17,30 @@ export {
   type ErrorCode,
   type ErrorDetails,
   EventDriverError,
+  invalidOption,
   isEventDriverError,
   isRetryable,
   isRevisionConflict,
+  quote,
   RetryAfterError,
   RevisionConflictError,
   StageError,
   TerminalError,
   TimeoutError,
 } from "./errors.ts";
+export { concurrency, type ConcurrencyOptions } from "./handlers/concurrency.ts";
+export { deadLetter, type DeadLetterOptions } from "./handlers/dead-letter/dead-letter.ts";
+export {
+  type DeadLetterReference,
+  type DeadLetters,
+  deadLetters,
+  type ListDeadLettersOptions,
+  type ReplayOutcome,
+} from "./handlers/dead-letter/dead-letters.ts";
+export type { DeadLetter, Failure } from "./handlers/dead-letter/entry.ts";
+export { decode, type DecodeOptions } from "./handlers/decode/decode.ts";
+export { encode } from "./handlers/decode/encode.ts";
+export { filter } from "./handlers/filter.ts";
 export {
   type Conflict,
   type ConflictRule,
@@ -40,6 +55,16 @@ export { type EachJoinerOptions, joiner, type JoinerOptions, type JoinWindow } f
 export type { JoinNext, JoinTimeout } from "./handlers/joiner/join.ts";
 export type { RepeatPolicy } from "./handlers/joiner/members.ts";
 export type { JoinFailure } from "./handlers/joiner/sweep.ts";
+export { retry, type RetryOptions } from "./handlers/retry.ts";
+export { tap, type TapOptions } from "./handlers/tap.ts";
+export { timeout, type TimeoutOptions } from "./handlers/timeout.ts";
+export { eraseContentFromSources } from "./handlers/transformer/erase-content-from-sources.ts";
+export { identity } from "./handlers/transformer/identity.ts";
+export { mapAttributes } from "./handlers/transformer/map-attributes.ts";
+export { mapContent } from "./handlers/transformer/map-content.ts";
+export { renameSources } from "./handlers/transformer/rename-sources.ts";
+export { type Rule, transformer } from "./handlers/transformer/transformer.ts";
+export { isJsonObject, type JsonMember, type JsonScan, scanJson } from "./json.ts";
 export {
   type Attributes,
   createMessage,
@@ -69,3 +94,4 @@ export type {
   StoredMessage,
 } from "./stores/event-store.ts";
 export { startSweeping, type Sweeping, type SweepingOptions } from "./sweeping.ts";
+export { memoryEventStore, type MemoryEventStoreOptions } from "./stores/memory-event-store.ts";

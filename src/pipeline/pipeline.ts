@@ -7,7 +7,8 @@ import { invalidOption } from "../errors.ts";
 import { type BatchOptions, processInBatch, type Settlement } from "./batch.ts";
 import { compose, type Link } from "./compose.ts";
 import { checkOrder } from "./order.ts";
-import { runLink } from "./run.ts";
+import { Races } from "./race.ts";
+import { missedDeadline, runBare, runRaced } from "./run.ts";
 
 export interface PipelineOptions {
   /**
@@ -87,11 +88,12 @@ class StagePipeline<In extends AnyMessage, Out extends AnyMessage, C extends Con
   readonly #stages: readonly Stage[];
   readonly #links: readonly Link[];
   readonly #deadline: number | undefined;
+  readonly #races = new Races();
 
   constructor(stages: readonly Stage[], deadline: number | undefined) {
     this.stages = stages.map((stage) => stage.traits);
     this.#stages = stages;
-    this.#links = compose(stages.map((stage) => (ctx, message, next) => stage.process(ctx, message, next)));
+    this.#links = compose(stages.map((stage) => stage.process));
     this.#deadline = deadline;
   }
 
@@ -128,9 +130,14 @@ class StagePipeline<In extends AnyMessage, Out extends AnyMessage, C extends Con
   }
 
   #run(from: number, ctx: Context, message: AnyMessage): Promise<void> {
-    const deadline = ctx.deadline ?? (this.#deadline === undefined ? undefined : ctx.clock.now() + this.#deadline);
     const link = this.#links[from];
-    return link === undefined ? Promise.resolve() : runLink(link, beginRun(ctx, deadline, this.stages), givenSignal(ctx), message);
+    if (link === undefined) return Promise.resolve();
+    const deadline = ctx.deadline ?? (this.#deadline === undefined ? undefined : ctx.clock.now() + this.#deadline);
+    if (ctx.deadline !== undefined && ctx.deadline <= ctx.clock.now()) return Promise.reject(missedDeadline(message.id));
+    const signal = givenSignal(ctx);
+    const run = beginRun(ctx, deadline, this.stages);
+    if (signal === undefined && deadline === undefined) return runBare(link, run, message);
+    return runRaced(link, run, message, signal, this.#races);
   }
 }
 
@@ -140,7 +147,7 @@ function asStage(given: GivenStage, index: number): Stage {
     throw invalidOption("pipeline", `stage ${index}`, given, "a function or an object with process");
   return {
     traits: given.traits ?? { name: `stage ${index}` },
-    process: (ctx, message, next) => given.process(ctx, message, next),
+    process: given.process.bind(given),
     sweep: async (ctx, next) => given.sweep?.(ctx, next),
     sweepContext: (ctx) => given.sweepContext?.(ctx) ?? ctx,
   };
