@@ -38,7 +38,7 @@ function valueAt(found: unknown, keys: readonly PropertyKey[]): unknown {
 
 function withoutValue(message: string, value: unknown): string {
   if (typeof value === "number")
-    return message.replaceAll(new RegExp(`(?<![\\w.])${String(value).replaceAll(/[.+]/g, "\\$&")}(?![\\w.])`, "g"), "...");
+    return message.replaceAll(new RegExp(`(?<![\\w.])${String(value).replaceAll(/[.+]/g, "\\$&")}(?!\\w|\\.\\d)`, "g"), "...");
   if (typeof value !== "string" || value === "") return message;
   const quoted = [JSON.stringify(value), `'${value}'`, `\`${value}\``].reduce((text, form) => text.replaceAll(form, "..."), message);
   // A short value without quotation marks would hit the words of the message itself.
