@@ -71,6 +71,8 @@ export function createContext(options: ContextOptions = {}): Context {
     options.deadline,
     new Interrupt(options.signal === undefined ? {} : { given: options.signal }),
     noStages,
+    [],
+    false,
   );
 }
 
@@ -80,11 +82,11 @@ export function createContext(options: ContextOptions = {}): Context {
  * @example await next(deriveContext(ctx, { tenant }), message)
  */
 export function deriveContext<C extends Context, Added extends object>(ctx: C, added: Added): C & Added;
-export function deriveContext(ctx: object, added: object): object {
+export function deriveContext(ctx: Context, added: object): object {
+  if (ctx instanceof RootContext) return ctx.extend(added);
   const derived: object = Object.create(ctx);
   for (const [name, value] of Object.entries(added)) {
-    define(derived, name, value);
-    if (name === "signal") define(derived, "interrupt", new Interrupt({ given: value }));
+    Object.defineProperty(derived, name, { value, enumerable: true, configurable: true, writable: true });
   }
   return derived;
 }
@@ -110,7 +112,7 @@ export function contextValue<Value>(name: string): ContextValue<Value> {
   return {
     name,
     get: (ctx) => Reflect.get(ctx, key),
-    set: (ctx, value) => Object.create(ctx, { [key]: { value } }),
+    set: (ctx, value) => deriveContext(ctx, { [key]: value }),
   };
 }
 
@@ -144,17 +146,9 @@ export function givenSignal(ctx: Context): AbortSignal | undefined {
 /** @internal A context for one run, with a trail and a signal of its own. What its stages add to it is not seen by other runs. */
 export function beginRun(ctx: Context, deadline: number | undefined, stages: readonly StageName[]): RunContext {
   if (!(ctx instanceof RootContext)) {
-    return new RootContext(foreignRoot(ctx), deadline, new Interrupt({ live: true }), stages);
+    return new RootContext(foreignRoot(ctx), deadline, new Interrupt({ live: true }), stages, [], false);
   }
-  const interrupt = runInterrupt(ctx.interrupt, deadline);
-  if (Object.getPrototypeOf(ctx) === RootContext.prototype) return new RootContext(ctx.root, deadline, interrupt, stages);
-  const run: RunContext = Object.create(ctx);
-  define(run, "trail", []);
-  define(run, "stages", stages);
-  define(run, "interrupt", interrupt);
-  Object.defineProperty(run, "signal", { get: () => interrupt.signal });
-  define(run, "deadline", deadline);
-  return run;
+  return ctx.beginRun(runInterrupt(ctx.interrupt, deadline), deadline, stages);
 }
 
 /** What can never abort is shared; a run that can is given one of its own. */
@@ -171,12 +165,9 @@ export function followInterrupt(ctx: Context): Interrupt {
 
 /** @internal The same context with a signal that `interrupt` drives, and more. The signal is made only when someone asks for it. */
 export function interruptible<C extends Context, Added extends object>(ctx: C, interrupt: Interrupt, added: Added): C & Added;
-export function interruptible(ctx: object, interrupt: Interrupt, added: object): object {
-  const derived: object = Object.create(ctx);
-  Object.assign(derived, added);
-  define(derived, "interrupt", interrupt);
-  Object.defineProperty(derived, "signal", { get: () => interrupt.signal });
-  return derived;
+export function interruptible(ctx: Context, interrupt: Interrupt, added: object): object {
+  if (ctx instanceof RootContext) return ctx.with(added, interrupt);
+  return Object.defineProperty(deriveContext(ctx, added), "signal", { get: () => interrupt.signal });
 }
 
 /**
@@ -228,19 +219,31 @@ interface Root {
   readonly onEnded: ((reason: EndReason) => void) | undefined;
 }
 
-// One is made for every message that enters a pipeline, so it copies nothing.
+// One is made for every message that enters a pipeline, so it copies nothing. Extending it makes a flat copy and not a longer prototype chain,
+// which would cost more than all stages together.
 class RootContext implements RunContext {
   readonly root: Root;
   readonly deadline: number | undefined;
   readonly interrupt: Interrupt;
-  readonly trail: Trail = [];
   readonly stages: readonly StageName[];
+  readonly trail: Trail;
+  /** Whether stages have added something to it. */
+  readonly extended: boolean;
 
-  constructor(root: Root, deadline: number | undefined, interrupt: Interrupt, stages: readonly StageName[]) {
+  constructor(
+    root: Root,
+    deadline: number | undefined,
+    interrupt: Interrupt,
+    stages: readonly StageName[],
+    trail: Trail,
+    extended: boolean,
+  ) {
     this.root = root;
     this.deadline = deadline;
     this.interrupt = interrupt;
     this.stages = stages;
+    this.trail = trail;
+    this.extended = extended;
   }
 
   get signal(): AbortSignal {
@@ -266,6 +269,25 @@ class RootContext implements RunContext {
   ended(reason: EndReason): void {
     this.root.onEnded?.(reason);
   }
+
+  /** A copy with more on it; what is asked of it through accessors is replaced where they look. */
+  extend(added: Partial<Context>, interrupt: Interrupt = this.interrupt): RootContext {
+    const { signal, clock = this.clock, logger = this.logger, attempt = this.attempt, ...others } = added;
+    const given = signal === undefined ? interrupt : new Interrupt({ given: signal });
+    return this.with(others, given, { ...this.root, clock, logger, attempt });
+  }
+
+  /** A copy with more on it, none of which replaces an accessor. */
+  with(added: object, interrupt: Interrupt, root: Root = this.root): RootContext {
+    const derived = new RootContext(root, this.deadline, interrupt, this.stages, this.trail, true);
+    if (this.extended) Object.assign(derived, this, { root, interrupt });
+    return Object.assign(derived, added);
+  }
+
+  beginRun(interrupt: Interrupt, deadline: number | undefined, stages: readonly StageName[]): RootContext {
+    const run = new RootContext(this.root, deadline, interrupt, stages, [], this.extended);
+    return this.extended ? Object.assign(run, this, { deadline, interrupt, stages, trail: run.trail }) : run;
+  }
 }
 
 const noStages: readonly StageName[] = [];
@@ -277,8 +299,4 @@ function rootOf({ clock = systemClock, logger = silentLogger, attempt = 1, onRep
 function foreignRoot(ctx: Context): Root {
   const { clock, logger, attempt } = ctx;
   return { clock, logger, attempt, onReply: (message) => ctx.reply(message), onEnded: (reason) => ctx.ended(reason) };
-}
-
-function define(target: object, name: string, value: unknown): void {
-  Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true });
 }
