@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 
-import type { Message } from "../../src/message.ts";
+import type { Next } from "../../src/pipeline/handler.ts";
 
 import { createContext, type EndReason } from "../../src/context.ts";
 import { filter } from "../../src/handlers/filter.ts";
@@ -8,7 +8,7 @@ import { createMessage, isType } from "../../src/message.ts";
 import { pipeline } from "../../src/pipeline/pipeline.ts";
 
 const order = createMessage({ id: "o-1", key: "order-1", source: "orders", type: "order.created", content: "{}" });
-const next = vi.fn((_ctx: unknown, _message: Message) => Promise.resolve());
+const next = vi.fn<Next>(() => Promise.resolve());
 
 test("a message for which the predicate holds is passed on as it is", async () => {
   await filter((message) => isType(message, "order.created")).process(createContext(), order, next);

@@ -1,12 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 
+import type { Next } from "../../src/pipeline/handler.ts";
+
 import { type Context, createContext } from "../../src/context.ts";
 import { RetryAfterError, TerminalError } from "../../src/errors.ts";
 import { retry } from "../../src/handlers/retry.ts";
 import { createMessage } from "../../src/message.ts";
 import { pipeline } from "../../src/pipeline/pipeline.ts";
 import { type VirtualClock, virtualClock } from "../../src/testing/virtual-clock.ts";
+import { rejectionOf } from "./rejection-of.ts";
 
 const order = createMessage({ id: "o-1", key: "order-1", source: "orders", content: "{}" });
 
@@ -49,7 +52,7 @@ test("every pause lies between nothing and its bound, whatever the jitter", asyn
       fc.integer({ min: 0, max: 5_000 }),
       async (jitter, baseDelay) => {
         const clock = virtualClock();
-        const next = vi.fn(() => Promise.reject(new Error("down")));
+        const next = vi.fn<Next>(() => Promise.reject(new Error("down")));
         const run = retry({ maxAttempts: 5, baseDelay, random: () => jitter }).process(createContext({ clock }), order, next);
         const settled = run.catch(() => clock.now());
 
@@ -65,7 +68,7 @@ test("every pause lies between nothing and its bound, whatever the jitter", asyn
 
 test("a terminal failure is thrown on at once", async () => {
   const refused = new TerminalError("no");
-  const next = vi.fn(() => Promise.reject(refused));
+  const next = vi.fn<Next>(() => Promise.reject(refused));
 
   await expect(retry().process(createContext(), order, next)).rejects.toBe(refused);
   expect(next).toHaveBeenCalledOnce();
@@ -76,11 +79,11 @@ test("the last failure is the cause when the attempts are used up", async () => 
   const causes = [new Error("first"), new Error("second")];
   let calls = 0;
   const run = retry({ maxAttempts: 2 }).process(createContext({ clock }), order, () => Promise.reject(causes[calls++]));
-  const failure = expect(run).rejects.toMatchObject({ code: "ERR_RETRIES_EXHAUSTED", retryable: true, cause: causes[1] });
+  const failure = rejectionOf(run);
 
   await clock.advance(100);
 
-  await failure;
+  expect(await failure).toMatchObject({ code: "ERR_RETRIES_EXHAUSTED", retryable: true, cause: causes[1] });
 });
 
 test("ctx.attempt counts on from the delivery's own", async () => {
@@ -101,7 +104,7 @@ describe("a failure that says when to try again", () => {
   test("is given at least that pause", async () => {
     const clock = virtualClock();
     const next = vi
-      .fn()
+      .fn<Next>()
       .mockRejectedValueOnce(new RetryAfterError("busy", { retryAfter: 700 }))
       .mockResolvedValueOnce(undefined);
     const run = retry({ baseDelay: 100 }).process(createContext({ clock }), order, next);
@@ -141,24 +144,24 @@ test("a failure is thrown on at once when the pause would reach the deadline", a
 });
 
 test("aborting during a pause ends it at once with the reason, and leaves no timer", async () => {
-  const { clock, ctx, abort } = abortable();
-  const next = vi.fn(() => Promise.reject(new Error("down")));
+  const { clock, ctx, controller } = abortable();
+  const next = vi.fn<Next>(() => Promise.reject(new Error("down")));
   const run = retry().process(ctx, order, next);
-  const failure = expect(run).rejects.toBe("stop");
+  const failure = rejectionOf(run);
   await clock.advance(0);
 
-  abort("stop");
+  controller.abort("stop");
 
-  await failure;
+  expect(await failure).toBe("stop");
   expect(next).toHaveBeenCalledOnce();
   expect(clock.pending).toBe(0);
 });
 
 test("what fails after the signal has aborted is not tried again", async () => {
-  const { ctx, abort } = abortable();
+  const { ctx, controller } = abortable();
   const down = new Error("down");
-  const next = vi.fn(async () => {
-    abort("stop");
+  const next = vi.fn<Next>(async () => {
+    controller.abort("stop");
     throw down;
   });
 
@@ -168,16 +171,16 @@ test("what fails after the signal has aborted is not tried again", async () => {
 
 test("behind it, a stage runs again and the failure names retry as the stage that gave up", async () => {
   const clock = virtualClock();
-  const charge = vi.fn(() => Promise.reject(new Error("down")));
+  const charge = vi.fn<Next>(() => Promise.reject(new Error("down")));
   const run = pipeline()
     .use(retry({ maxAttempts: 3 }))
     .use(charge)
     .process(createContext({ clock }), order);
-  const failure = expect(run).rejects.toMatchObject({ stage: "retry", index: 0, code: "ERR_RETRIES_EXHAUSTED" });
+  const failure = rejectionOf(run);
 
   await clock.advance(1_000);
 
-  await failure;
+  expect(await failure).toMatchObject({ stage: "retry", index: 0, code: "ERR_RETRIES_EXHAUSTED" });
   expect(charge).toHaveBeenCalledTimes(3);
 });
 
@@ -191,8 +194,8 @@ test.each([
   expect(() => retry(options)).toThrow(expect.objectContaining({ code: "ERR_INVALID_OPTION", message: expect.stringContaining(name) }));
 });
 
-function abortable(): { readonly clock: VirtualClock; readonly ctx: Context; abort(reason: unknown): void } {
+function abortable(): { readonly clock: VirtualClock; readonly ctx: Context; readonly controller: AbortController } {
   const clock = virtualClock();
   const controller = new AbortController();
-  return { clock, ctx: createContext({ clock, signal: controller.signal }), abort: (reason) => controller.abort(reason) };
+  return { clock, controller, ctx: createContext({ clock, signal: controller.signal }) };
 }

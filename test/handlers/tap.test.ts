@@ -1,13 +1,13 @@
 import { expect, test, vi } from "vitest";
 
-import type { Message } from "../../src/message.ts";
+import type { Next } from "../../src/pipeline/handler.ts";
 
-import { createContext, silentLogger } from "../../src/context.ts";
+import { createContext, type Logger, silentLogger } from "../../src/context.ts";
 import { tap } from "../../src/handlers/tap.ts";
 import { createMessage } from "../../src/message.ts";
 
 const order = createMessage({ id: "o-1", key: "order-1", source: "orders", content: "secret" });
-const next = vi.fn((_ctx: unknown, _message: Message) => Promise.resolve());
+const next = vi.fn<Next>(() => Promise.resolve());
 
 test("the function sees the message and the context, and the very message is passed on afterwards", async () => {
   const steps: unknown[] = [];
@@ -34,7 +34,7 @@ test.each([
 });
 
 test("with onError log, a failure is logged with the message's names and the message goes on", async () => {
-  const error = vi.fn();
+  const error = vi.fn<Logger["error"]>();
   const broken = new Error("broken tap");
 
   await tap(() => Promise.reject(broken), { onError: "log" }).process(createContext({ logger: { ...silentLogger, error } }), order, next);

@@ -7,6 +7,7 @@ import { timeout } from "../../src/handlers/timeout.ts";
 import { createMessage } from "../../src/message.ts";
 import { pipeline } from "../../src/pipeline/pipeline.ts";
 import { virtualClock } from "../../src/testing/virtual-clock.ts";
+import { rejectionOf } from "./rejection-of.ts";
 
 const order = createMessage({ id: "o-1", key: "order-1", source: "orders", content: "secret" });
 const never = (): Promise<void> => new Promise(() => {});
@@ -47,11 +48,11 @@ test("after the time the message fails with a retryable TimeoutError, even where
   const clock = virtualClock();
   const { signal } = new AbortController();
   const run = timeout({ after: 100 }).process(createContext({ clock, signal }), order, never);
-  const failure = expect(run).rejects.toMatchObject({ code: "ERR_TIMEOUT", retryable: true, message: expect.stringContaining("o-1") });
+  const failure = rejectionOf(run);
 
   await clock.advance(100);
 
-  await failure;
+  expect(await failure).toMatchObject({ code: "ERR_TIMEOUT", retryable: true, message: expect.stringContaining("o-1") });
   expect(getEventListeners(signal, "abort")).toHaveLength(0);
 });
 
@@ -74,11 +75,11 @@ test("a signal asked for before the time is up aborts as well", async () => {
     order,
     (ctx) => new Promise((_resolve, reject) => ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason))),
   );
-  const failure = expect(run).rejects.toMatchObject({ code: "ERR_TIMEOUT" });
+  const failure = rejectionOf(run);
 
   await clock.advance(100);
 
-  await failure;
+  expect(await failure).toMatchObject({ code: "ERR_TIMEOUT" });
 });
 
 test("an abort from in front reaches the stages behind and fails the message at once, with its reason", async () => {
@@ -89,11 +90,11 @@ test("an abort from in front reaches the stages behind and fails the message at 
     seen.push(ctx);
     return never();
   });
-  const failure = expect(run).rejects.toBe("stop");
+  const failure = rejectionOf(run);
 
   controller.abort("stop");
 
-  await failure;
+  expect(await failure).toBe("stop");
   expect(seen[0]?.signal.reason).toBe("stop");
   expect(clock.pending).toBe(0);
 });
@@ -130,11 +131,11 @@ test("a stage that fails after its time has passed disturbs nobody", async () =>
     await new Promise<void>((resolve) => clock.after(200, resolve));
     ctx.signal.throwIfAborted();
   });
-  const failure = expect(run).rejects.toMatchObject({ code: "ERR_TIMEOUT" });
+  const failure = rejectionOf(run);
 
   await clock.advance(300);
 
-  await failure;
+  expect(await failure).toMatchObject({ code: "ERR_TIMEOUT" });
 });
 
 test("behind retry, each run has the time to itself", async () => {
@@ -162,11 +163,11 @@ test("the failure names timeout as its stage", async () => {
     .use(timeout({ after: 100 }))
     .use(never)
     .process(createContext({ clock }), order);
-  const failure = expect(run).rejects.toMatchObject({ stage: "timeout", code: "ERR_TIMEOUT", retryable: true });
+  const failure = rejectionOf(run);
 
   await clock.advance(100);
 
-  await failure;
+  expect(await failure).toMatchObject({ stage: "timeout", code: "ERR_TIMEOUT", retryable: true });
 });
 
 test.each([0, -1, NaN])("an after of %d is refused", (after) => {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 
 import type { Message } from "../../../src/message.ts";
+import type { Next } from "../../../src/pipeline/handler.ts";
 
 import { createContext } from "../../../src/context.ts";
 import { eraseContentFromSources } from "../../../src/handlers/transformer/erase-content-from-sources.ts";
@@ -41,7 +42,7 @@ test("the message that came in is left as it was", async () => {
 });
 
 test("a synchronous rule costs no promise: the stages behind have been called when process returns", () => {
-  const next = vi.fn(() => Promise.resolve());
+  const next = vi.fn<Next>(() => Promise.resolve());
 
   void transformer(identity()).process(createContext(), order, next);
 
@@ -59,7 +60,7 @@ test("an asynchronous rule is waited for before the next rule and the next stage
 
 test("a rule of one's own is given the context", async () => {
   const rule: Rule = (message, ctx) => withAttributes(message, { attempt: String(ctx.attempt) });
-  const next = vi.fn((_ctx: unknown, _message: Message) => Promise.resolve());
+  const next = vi.fn<Next>(() => Promise.resolve());
 
   await transformer(rule).process(createContext({ attempt: 7 }), order, next);
 
@@ -141,7 +142,7 @@ test.each(["__proto__", "constructor"])("a source called %j is not taken for an 
 });
 
 test("mapContent gives the function the content and the message", async () => {
-  const change = vi.fn(() => new Uint8Array([1]));
+  const change = vi.fn<Parameters<typeof mapContent>[0]>(() => new Uint8Array([1]));
 
   const [changed] = await transform(order, mapContent(change));
 
