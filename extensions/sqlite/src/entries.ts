@@ -165,9 +165,8 @@ export class Entries {
     return Number(this.#deleteExpired.run(now, limit).changes);
   }
 
-  /** Moves what it can from the log into the main file, waiting for nobody, and closes the database. */
+  /** Closes the database. The last of all its users moves the log into the main file; where there is no room for that, the log stays. */
   close(): void {
-    this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
     this.#database.close();
   }
 
