@@ -12,12 +12,15 @@ export const attributes: Readonly<Record<string, string>> = {
 const address = "http://receiver.test/";
 
 /** A POST of one event in binary mode; `undefined` removes an attribute. */
-export function binary(changes: Readonly<Record<string, string | undefined>> = {}, body: BodyInit | null = '{"total":12}'): Request {
+export function binary(
+  changes: Readonly<Record<string, string | undefined>> = {},
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream = '{"total":12}',
+): Request {
   const headers = new Headers({ "content-type": "application/json" });
   for (const [name, value] of Object.entries({ ...attributes, ...changes })) {
     if (value !== undefined) headers.set(`ce-${name}`, value);
   }
-  return new Request(address, { method: "POST", headers, body });
+  return new Request(address, { method: "POST", headers, body, duplex: "half" });
 }
 
 /** The JSON text of an event; `data` is JSON text and stands in it as it is. */

@@ -1,0 +1,430 @@
+import { contextValue, createMessage, EventDriverError, type Message, pipeline, TerminalError, TimeoutError } from "event-driver";
+import { virtualClock } from "event-driver/testing";
+import { gzipSync } from "node:zlib";
+import { describe, expect, test, vi } from "vitest";
+
+import type { Authentication } from "../src/receiver-options.ts";
+
+import { fetchHandler } from "../src/fetch-handler.ts";
+import { batch, binary, eventText, failing, plain, recording, reply, structured } from "./requests.ts";
+
+describe("an event", () => {
+  test("reaches the pipeline as the same message in every content mode", async () => {
+    const { messages, pipeline: orders } = recording();
+    const handle = fetchHandler(orders);
+
+    for (const request of [binary(), structured(), batch(eventText())]) expect((await handle(request)).status).toBe(204);
+
+    expect(messages).toHaveLength(3);
+    expect(new Set(messages.map((message) => JSON.stringify(message))).size).toBe(1);
+    expect(messages[0]).toMatchObject({ id: "e-1", key: "order-1", source: "event1", origin: "/shop#event1", content: '{"total":12}' });
+  });
+
+  test("is answered with the reply of its handler, in the mode it came in", async () => {
+    const handle = fetchHandler(pipeline().use(async (ctx) => ctx.reply(reply("r-1"))));
+
+    const [one, other] = [await handle(binary()), await handle(structured())];
+
+    expect([one.status, one.headers.get("ce-id"), await one.text()]).toEqual([200, "r-1", '{"charged":1.10}']);
+    expect([other.status, other.headers.get("content-type")]).toEqual([200, "application/cloudevents+json; charset=utf-8"]);
+    expect(await other.text()).toContain('"data":{"charged":1.10}');
+  });
+
+  test("that cannot be answered with its reply is not acknowledged", async () => {
+    const unsayable = createMessage({ id: "r", key: "k", source: "s", content: "", attributes: { "not a name": "x" } });
+
+    const response = await fetchHandler(pipeline().use(async (ctx) => ctx.reply(unsayable)))(binary());
+
+    expect(response.status).toBe(422);
+  });
+
+  test("whose sender hangs up is processed to its end", async () => {
+    const hungUp = new AbortController();
+    const ends: string[] = [];
+    const handle = fetchHandler(
+      pipeline().use(async (ctx, message) => {
+        hungUp.abort();
+        await Promise.resolve();
+        if (!ctx.signal.aborted) ends.push(message.id);
+      }),
+    );
+
+    await handle(new Request(binary(), { signal: hungUp.signal }));
+
+    expect(ends).toEqual(["e-1"]);
+  });
+
+  test("finds its key where keyFrom says", async () => {
+    const { messages, pipeline: orders } = recording();
+
+    await fetchHandler(orders, { keyFrom: ["tenant"] })(binary({ tenant: "acme" }));
+
+    expect(messages[0]?.key).toBe("acme");
+  });
+
+  test("may be made a message in the user's own way", async () => {
+    const { messages, pipeline: orders } = recording();
+    const toMessage = ({ attributes: { id = "" } }: { attributes: Readonly<Record<string, string>> }): Message =>
+      createMessage({ id, key: "mine", source: "mine", content: "" });
+
+    await fetchHandler(orders, { toMessage })(binary());
+
+    expect(messages).toMatchObject([{ id: "e-1", key: "mine" }]);
+  });
+
+  test("may be answered in the user's own way", async () => {
+    const { pipeline: orders } = recording();
+    const handle = fetchHandler(orders, {
+      toResponse: ({ outcomes: [outcome] }) =>
+        outcome?.status === "done" ? { status: 201, headers: { "x-id": outcome.message.id } } : undefined,
+    });
+
+    const [done, kept] = [await handle(binary()), await handle(binary({ id: undefined }))];
+
+    expect([done.status, done.headers.get("x-id")]).toEqual([201, "e-1"]);
+    expect(kept.status).toBe(400);
+  });
+});
+
+describe("a problem answer", () => {
+  test("says what is wrong with the request, in RFC 9457's form", async () => {
+    const response = await fetchHandler(recording().pipeline)(binary({ id: undefined }));
+
+    expect(response.headers.get("content-type")).toBe("application/problem+json");
+    expect(await response.json()).toEqual({
+      type: "about:blank",
+      title: "Bad Request",
+      status: 400,
+      detail: "not a CloudEvent: it has no id",
+      code: "ERR_INVALID_EVENT",
+    });
+  });
+
+  test.each([new Error("secret at db.internal"), new TerminalError("secret at db.internal"), new TimeoutError("secret")])(
+    "holds nothing of what a handler throws: %s",
+    async (error) => {
+      const response = await fetchHandler(failing(error))(binary({}, '{"card":"4711"}'));
+
+      expect(await response.text()).not.toMatch(/secret|db\.internal|4711|at .*\.ts/);
+    },
+  );
+
+  test("names the event", async () => {
+    expect(await (await fetchHandler(failing(new Error("no")))(binary())).json()).toMatchObject({ id: "e-1", code: "ERR_HANDLER_FAILED" });
+  });
+});
+
+describe("a batch", () => {
+  test("is done when every event is, and answered with their replies", async () => {
+    const silent = fetchHandler(recording().pipeline);
+    const replying = fetchHandler(pipeline().use(async (ctx, message) => ctx.reply(reply(`reply to ${message.id}`))));
+    const events = [eventText({ id: "1" }), eventText({ id: "2" })];
+
+    const [done, replied] = [await silent(batch(...events)), await replying(batch(...events))];
+
+    expect(done.status).toBe(204);
+    expect((await silent(batch())).status).toBe(204);
+    expect([replied.status, replied.headers.get("content-type")]).toEqual([200, "application/cloudevents-batch+json"]);
+    expect(await replied.json()).toMatchObject([{ id: "reply to 1" }, { id: "reply to 2" }]);
+  });
+
+  test("is accepted when one of its events waits for others", async () => {
+    const handle = fetchHandler(pipeline().use(async (ctx, message) => (message.id === "1" ? ctx.ended("waiting") : undefined)));
+
+    expect((await handle(batch(eventText({ id: "1" }), eventText({ id: "2" })))).status).toBe(202);
+  });
+
+  test("is never acknowledged while one event was not, and says which", async () => {
+    const { pipeline: orders, messages } = recording();
+    const handle = fetchHandler(
+      orders.use(async (_, message) => {
+        if (message.id === "2") throw new Error("not yet");
+        if (message.id === "3") throw new TerminalError("never");
+      }),
+    );
+
+    const response = await handle(
+      batch(eventText({ id: "1" }), eventText({ id: "2", key: "b" }), eventText({ id: "3", key: "c" }), "{}", eventText({ id: "5" })),
+    );
+
+    expect(response.status).toBe(500);
+    expect(messages.map(({ id }) => id).toSorted()).toEqual(["1", "2", "3", "5"]);
+    expect(await response.json()).toMatchObject({
+      detail: "3 of 5 events failed; send the batch again.",
+      events: [
+        { index: 1, id: "2", status: 500, code: "ERR_HANDLER_FAILED" },
+        { index: 2, id: "3", status: 422, code: "ERR_TERMINAL" },
+        { index: 3, status: 400, code: "ERR_INVALID_EVENT" },
+      ],
+    });
+  });
+
+  test("keeps the status and the longest wait that its retryable failures agree on", async () => {
+    const handle = fetchHandler(
+      pipeline().use((_, message) =>
+        Promise.reject(new EventDriverError("ERR_IN_PROGRESS", { message: "", retryable: true, retryAfter: Number(message.id) * 1_000 })),
+      ),
+    );
+
+    const response = await handle(batch(eventText({ id: "2" }), eventText({ id: "7" })));
+
+    expect([response.status, response.headers.get("retry-after")]).toEqual([409, "7"]);
+  });
+
+  test.each([
+    [["{}", "5"], 400],
+    [["{}", eventText()], 422],
+  ])("in which nothing is worth retrying is answered so that it is not retried", async (texts, status) => {
+    expect((await fetchHandler(failing(new TerminalError("never")))(batch(...texts))).status).toBe(status);
+  });
+
+  test("beyond its limit is refused whole", async () => {
+    const { messages, pipeline: orders } = recording();
+
+    const response = await fetchHandler(orders, { batchEvents: 1 })(batch(eventText(), eventText()));
+
+    expect([response.status, messages.length]).toEqual([413, 0]);
+  });
+});
+
+describe("authenticate", () => {
+  test("refuses before the body is read", async () => {
+    const request = binary();
+
+    const response = await fetchHandler(recording().pipeline, { authenticate: () => ({ accepted: false, status: 401 }) })(request);
+
+    expect([response.status, response.headers.get("www-authenticate"), request.bodyUsed]).toEqual([401, "Bearer", false]);
+  });
+
+  test("tells 403 from 401, and names a challenge of its own", async () => {
+    const authenticate = async (): Promise<Authentication> => ({ accepted: false, status: 403 });
+    const challenging = fetchHandler(recording().pipeline, { authenticate: () => ({ accepted: false, status: 401, challenge: "Basic" }) });
+
+    expect((await fetchHandler(recording().pipeline, { authenticate })(binary())).status).toBe(403);
+    expect((await challenging(binary())).headers.get("www-authenticate")).toBe("Basic");
+  });
+
+  test("that answers nothing understood lets nobody in", async () => {
+    const forgetful = (): Authentication => JSON.parse("null");
+
+    expect((await fetchHandler(recording().pipeline, { authenticate: forgetful })(binary())).status).toBe(401);
+  });
+
+  test("that fails makes the sender try again", async () => {
+    expect((await fetchHandler(recording().pipeline, { authenticate: () => Promise.reject(new Error("down")) })(binary())).status).toBe(
+      500,
+    );
+  });
+
+  test("gives the pipeline what it has learned", async () => {
+    const tenant = contextValue<string>("tenant");
+    const seen: unknown[] = [];
+    const handle = fetchHandler(
+      pipeline().use(async (ctx) => void seen.push(tenant.get(ctx))),
+      { authenticate: ({ headers }) => ({ accepted: true, context: (ctx) => tenant.set(ctx, headers.get("authorization") ?? "") }) },
+    );
+    const known = (request: Request): Request => new Request(request, { headers: [...request.headers, ["authorization", "acme"]] });
+
+    await handle(known(binary()));
+    await handle(known(batch(eventText())));
+
+    expect(seen).toEqual(["acme", "acme"]);
+  });
+});
+
+describe("a limit", () => {
+  test("on the body holds, whether its length was announced or not", async () => {
+    const { messages, pipeline: orders } = recording();
+    const handle = fetchHandler(orders, { bodyBytes: 16 });
+    const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(8)) });
+
+    expect((await handle(binary({}, endless))).status).toBe(413);
+    expect((await handle(binary({}, "x".repeat(17)))).status).toBe(413);
+    expect((await handle(binary({}, "x".repeat(16)))).status).toBe(204);
+    expect(messages).toHaveLength(1);
+  });
+
+  test("on the time of a request ends one that does not come to its end", async () => {
+    const clock = virtualClock();
+    const cancelled = vi.fn<() => void>();
+    const stalled = new ReadableStream({ cancel: cancelled });
+
+    const response = fetchHandler(recording().pipeline, { clock, requestTime: 100 })(binary({}, stalled));
+    await clock.advance(100);
+
+    expect((await response).status).toBe(408);
+    expect(cancelled).toHaveBeenCalledOnce();
+  });
+
+  test("on the time of a message answers 504", async () => {
+    const clock = virtualClock();
+
+    const response = fetchHandler(
+      pipeline().use(() => new Promise<never>(() => {})),
+      { clock, deadline: 100 },
+    )(binary());
+    await vi.waitFor(() => expect(clock.pending).toBe(1));
+    await clock.advance(100);
+
+    expect((await response).status).toBe(504);
+  });
+
+  test("on what runs and what waits answers the rest with 503 and a time to come again", async () => {
+    const gate = Promise.withResolvers<void>();
+    let running = 0;
+    const handle = fetchHandler(
+      pipeline().use(async () => {
+        running += 1;
+        await gate.promise;
+      }),
+      { concurrency: 2, queue: 1 },
+    );
+
+    const taken = [handle(binary()), handle(binary()), handle(binary())];
+    await vi.waitFor(() => expect(running).toBe(2));
+    const refused = await handle(binary());
+    gate.resolve();
+
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+    expect((await Promise.all(taken)).map(({ status }) => status)).toEqual([204, 204, 204]);
+    expect((await handle(binary())).status).toBe(204);
+    expect(running).toBe(4);
+  });
+});
+
+describe("Content-Encoding", () => {
+  const packed = (coding: string, bytes: Uint8Array<ArrayBuffer>): Request => {
+    const headers = new Headers(binary().headers);
+    headers.set("content-encoding", coding);
+    return new Request(binary({}, bytes), { headers });
+  };
+
+  test("is refused unless it is enabled", async () => {
+    const { pipeline: orders } = recording();
+
+    expect((await fetchHandler(orders)(packed("gzip", new Uint8Array(gzipSync("{}"))))).status).toBe(415);
+    expect((await fetchHandler(orders, { contentEncodings: ["gzip"] })(packed("br", new Uint8Array(1)))).status).toBe(415);
+    expect((await fetchHandler(orders)(packed("identity", new Uint8Array(1)))).status).toBe(204);
+  });
+
+  test("is undone where it is enabled, up to the limit of a body", async () => {
+    const { messages, pipeline: orders } = recording();
+    const handle = fetchHandler(orders, { contentEncodings: ["gzip"], bodyBytes: 10_000 });
+
+    expect((await handle(packed("GZip", new Uint8Array(gzipSync("{}"))))).status).toBe(204);
+    expect((await handle(packed("gzip", new Uint8Array(gzipSync("x".repeat(1_000_000)))))).status).toBe(413);
+    expect((await handle(packed("gzip", new Uint8Array(20)))).status).toBe(400);
+    expect(messages).toMatchObject([{ content: "{}" }]);
+  });
+});
+
+describe("what is not an event", () => {
+  test("is told apart by path and method, and a wrong path is nothing that a sender repeats", async () => {
+    const handle = fetchHandler(recording().pipeline, { path: "/events" });
+    const statusOf = async (method: string, path: string): Promise<number> => (await handle(plain(method, path))).status;
+
+    expect(await statusOf("POST", "/elsewhere")).toBe(400);
+    expect(await statusOf("GET", "/elsewhere")).toBe(404);
+    expect(await statusOf("PUT", "/events")).toBe(405);
+    expect(await statusOf("POST", "/events?source=shop")).toBe(400);
+    expect((await handle(plain("DELETE", "/events"))).headers.get("allow")).toBe("POST");
+  });
+
+  test("is healthy as long as the check succeeds", async () => {
+    let store = Promise.resolve();
+    const handle = fetchHandler(recording().pipeline, { health: { path: "/ready", check: () => store } });
+
+    expect((await handle(plain("GET", "/ready"))).status).toBe(200);
+    store = Promise.reject(new Error("secret"));
+    const response = await handle(plain("GET", "/ready"));
+
+    expect(response.status).toBe(503);
+    expect(await response.text()).not.toContain("secret");
+    expect((await fetchHandler(recording().pipeline)(plain("HEAD", "/healthz"))).status).toBe(200);
+    expect((await fetchHandler(recording().pipeline, { health: false })(plain("GET", "/healthz"))).status).toBe(405);
+  });
+
+  test("makes one check for all who ask at the same time", async () => {
+    const check = vi.fn<() => Promise<void>>(() => Promise.resolve());
+    const handle = fetchHandler(recording().pipeline, { health: { check } });
+
+    await Promise.all([handle(plain("GET", "/healthz")), handle(plain("GET", "/healthz"))]);
+
+    expect(check).toHaveBeenCalledOnce();
+  });
+});
+
+describe("the abuse-protection handshake", () => {
+  const asking = (origin: string): Request =>
+    plain("OPTIONS", "/", {
+      "webhook-request-origin": origin,
+      "webhook-request-callback": "https://evil.test/",
+      "webhook-request-rate": "120",
+    });
+
+  test("grants only the origins that are allowed", async () => {
+    const handle = fetchHandler(recording().pipeline, { allowedOrigins: ["events.shop.test"], allowedRate: 100 });
+
+    const [granted, refused] = [await handle(asking("Events.Shop.test")), await handle(asking("other.test"))];
+
+    expect([granted.status, granted.headers.get("webhook-allowed-origin"), granted.headers.get("webhook-allowed-rate")]).toEqual([
+      204,
+      "events.shop.test",
+      "100",
+    ]);
+    expect([refused.status, refused.headers.get("webhook-allowed-origin"), refused.headers.get("webhook-allowed-rate")]).toEqual([
+      403,
+      null,
+      null,
+    ]);
+    expect([granted, refused].map(({ headers }) => headers.get("allow"))).toEqual(["POST, OPTIONS", "POST, OPTIONS"]);
+  });
+
+  test("grants all with an asterisk, and nothing to who does not ask", async () => {
+    const handle = fetchHandler(recording().pipeline, { allowedOrigins: ["*"] });
+
+    expect((await handle(asking("any.test"))).headers.get("webhook-allowed-origin")).toBe("*");
+    expect((await handle(asking("any.test"))).headers.get("webhook-allowed-rate")).toBe("*");
+    expect((await handle(plain("OPTIONS"))).headers.has("webhook-allowed-origin")).toBe(false);
+  });
+
+  test("is not known where no origin is allowed, and never calls anybody back", async () => {
+    const fetched = vi.fn<typeof fetch>();
+    vi.stubGlobal("fetch", fetched);
+
+    expect((await fetchHandler(recording().pipeline)(asking("any.test"))).status).toBe(405);
+    await fetchHandler(recording().pipeline, { allowedOrigins: ["*"] })(asking("any.test"));
+
+    expect(fetched).not.toHaveBeenCalled();
+  });
+});
+
+test.each([
+  { path: "events" },
+  { bodyBytes: 0 },
+  { batchEvents: 1.5 },
+  { jsonDepth: 1_000 },
+  { requestTime: -1 },
+  { deadline: 0 },
+  { concurrency: 0 },
+  { queue: -1 },
+  { allowedOrigins: ["a, b"] },
+  { allowedRate: 0 },
+  { health: { path: "x" } },
+  { keyFrom: [] },
+])("a bad option is refused when the handler is made: %j", (options) => {
+  expect(() => fetchHandler(recording().pipeline, options)).toThrow(expect.objectContaining({ code: "ERR_INVALID_OPTION" }));
+});
+
+test("nothing that is logged holds content", async () => {
+  const lines: string[] = [];
+  const log = (fields: object, text: string): void => void lines.push(JSON.stringify(fields) + text);
+  const logger = { debug: log, info: log, warn: log, error: log };
+  const secret = "4711-0815";
+
+  await fetchHandler(failing(new Error("down")), { logger })(binary({}, secret));
+  await fetchHandler(recording().pipeline, { logger })(structured(`{"id":"${secret}`));
+
+  expect(lines).toHaveLength(2);
+  expect(lines.join()).not.toContain(secret);
+});
