@@ -129,6 +129,21 @@ test("when the disk is full a write fails retryably, what was there stays, and s
   expect(query(file, "PRAGMA integrity_check")).toEqual([{ integrity_check: "ok" }]);
 });
 
+test("revisions reserved by a transaction that failed are not given out", async () => {
+  const file = temporaryFile();
+  const one = opened(file, { maximumPages: 40 });
+  const tooMuch = await Promise.allSettled(
+    Array.from({ length: 50 }, (_, index) => one.persist(order(`large-${index}`, "x".repeat(10_000)))),
+  );
+  const other = opened(file);
+
+  const revisions = [await one.persist(order("order-1"))];
+  for (let index = 0; index < 60; index += 1) revisions.push(await other.persist(order("order-2")));
+
+  expect(tooMuch[0]).toMatchObject({ reason: { code: "ERR_STORE_FULL" } });
+  expect(new Set(revisions).size).toBe(revisions.length);
+});
+
 test.each([
   ["deleted", (file: string) => rmSync(file)],
   ["moved", (file: string) => renameSync(file, `${file}.old`)],
