@@ -13,7 +13,7 @@ export function checkOrder(inFront: readonly Traits[], stage: Traits): void {
     if (retrying) throw wrongOrder(stage, retrying, "a message put aside counts as done, so it would never be retried");
   }
   if (stage.detaches) {
-    const guarding = inFront.find((other) => other.guards ?? other.retries ?? other.deadLetters);
+    const guarding = inFront.find((other) => other.guards || other.retries || other.deadLetters);
     if (guarding) throw wrongOrder(stage, guarding, "it returns before the stages behind it have finished, so their failure would be lost");
   }
 }
