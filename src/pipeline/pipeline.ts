@@ -50,7 +50,10 @@ export interface Pipeline<In extends AnyMessage = Message, Out extends AnyMessag
   process(ctx: Context, message: In): Promise<void>;
   /** Runs many: different keys side by side, one key in order. Never rejects: each message is settled by itself, in the order given. */
   processBatch(ctx: Context, messages: readonly In[], options?: BatchOptions): Promise<readonly Settlement[]>;
-  /** Does what is due without a message, once, for every stage that has such work. See `startSweeping` for doing it regularly. */
+  /**
+   * Does what is due without a message, once, for every stage that has such work. What fails is in the report. See `startSweeping` for doing it
+   * regularly.
+   */
   sweep(ctx?: Context): Promise<SweepReport>;
 }
 
@@ -118,7 +121,7 @@ class StagePipeline<In extends AnyMessage, Out extends AnyMessage, C extends Con
     const reports: SweepReport[] = [];
     let inFront = ctx;
     for (const [index, stage] of this.#stages.entries()) {
-      const report = await stage.sweep?.(inFront, (each, message) => this.#run(index + 1, each, message));
+      const report = await sweepStage(stage, inFront, (each, message) => this.#run(index + 1, each, message));
       if (report !== undefined) reports.push(report);
       inFront = stage.sweepContext?.(inFront) ?? inFront;
     }
@@ -138,6 +141,15 @@ class StagePipeline<In extends AnyMessage, Out extends AnyMessage, C extends Con
     const run = beginRun(ctx, deadline, this.stages);
     if (signal === undefined && deadline === undefined) return runBare(link, run, message);
     return runRaced(link, run, message, signal, this.#races);
+  }
+}
+
+/** A stage whose sweep fails as a whole must not keep those behind it from theirs. */
+async function sweepStage(stage: Stage, ctx: Context, next: Link): Promise<SweepReport | undefined> {
+  try {
+    return await stage.sweep?.(ctx, next);
+  } catch (error) {
+    return { finished: 0, errors: [error], more: false };
   }
 }
 
