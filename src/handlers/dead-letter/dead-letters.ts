@@ -2,7 +2,7 @@ import type { Message } from "../../message.ts";
 import type { Processor } from "../../pipeline/pipeline.ts";
 import type { EventStore, StoreCallOptions } from "../../stores/event-store.ts";
 
-import { type Context, createContext, deriveContext, liveSignal } from "../../context.ts";
+import { type Context, createContext, deriveContext, type EndReason, liveSignal } from "../../context.ts";
 import { invalidOption, isRevisionConflict } from "../../errors.ts";
 import { replaying } from "../../pipeline/replaying.ts";
 import { type DeadLetter, entrySourceOf, unpackDeadLetter } from "./entry.ts";
@@ -21,10 +21,13 @@ export interface ListDeadLettersOptions extends StoreCallOptions {
 export type DeadLetterReference = Pick<Message, "key" | "id" | "source" | "origin">;
 
 /**
- * How a replay ended without failing: the message was processed and its dead letter removed, or it failed for good once more and the dead letter
- * in its pipeline has put it aside again.
+ * How a replay ended without failing.
+ *
+ * - `done`: the message was processed, and its dead letter removed
+ * - `put aside again`: it failed for good once more, and the dead letter of its pipeline has put it aside again
+ * - `duplicate`: a stage took it for processed, so nothing was done and the dead letter stays; remove it if that is right
  */
-export type ReplayOutcome = "done" | "put aside again";
+export type ReplayOutcome = "done" | "put aside again" | "duplicate";
 
 /** Messages that were put aside, for operators. */
 export interface DeadLetters {
@@ -42,7 +45,8 @@ export interface DeadLetters {
    * Processes the message again, and removes the dead letter only when that has succeeded.
    *
    * Give it the pipeline as it is, dead letter included: stages that remember the message as failed open it again. Stages in front of the dead
-   * letter see the message a second time. What fails stays put aside, and rejects with that failure; after a rejection replay again.
+   * letter see the message a second time. It rejects when the message fails in another way than for good, or when the dead letter could not be
+   * removed; the dead letter is still there then, and can be replayed again.
    */
   replay(pipeline: Pick<Processor, "process">, letter: DeadLetter, ctx?: Context): Promise<ReplayOutcome>;
 }
@@ -81,7 +85,13 @@ export function deadLetters(store: EventStore, scope = "dead-letters"): DeadLett
       return stored && unpackDeadLetter(stored);
     },
     async replay(pipeline, letter, ctx = createContext()) {
-      await pipeline.process(replaying.set(deriveContext(ctx, { attempt: letter.attempts + 1 }), true), letter.message);
+      let isDuplicate = false;
+      const ended = (reason: EndReason): void => {
+        isDuplicate ||= reason === "duplicate";
+        ctx.ended(reason);
+      };
+      await pipeline.process(replaying.set(deriveContext(ctx, { attempt: letter.attempts + 1, ended }), true), letter.message);
+      if (isDuplicate) return "duplicate";
       try {
         await remove(letter, { signal: liveSignal(ctx) });
         return "done";
