@@ -71,14 +71,16 @@ function canonicalText(name: string, value: unknown): string {
   throw invalidEvent(`its ${name} is of no type that attributes have: text, Boolean, 32-bit integer, bytes or time`);
 }
 
-/**
- * The SDK keeps bytes twice, as `data` and `data_base64`. The second is right even where the first is a `Uint32Array` with one element a
- * byte, which is what its structured mode makes of them.
- */
+/** Of the SDK's two copies of bytes, `data` is the true one: `data_base64` has the last byte of each element, which is right for bytes only. */
 function bytesOf({ data, data_base64: base64 }: CloudEventV1<unknown>): Uint8Array | undefined {
-  if (base64 !== undefined && (data === undefined || ArrayBuffer.isView(data))) return decoded(base64);
+  if (base64 !== undefined && (data === undefined || isWidened(data))) return decoded(base64);
   if (ArrayBuffer.isView(data)) return viewed(data);
   return data instanceof ArrayBuffer ? new Uint8Array(data) : undefined;
+}
+
+/** What the SDK's structured mode makes of data_base64: an array with four bytes for each one of the data. */
+function isWidened(data: unknown): boolean {
+  return data instanceof Uint32Array && data.every((element) => element <= 0xff);
 }
 
 function decoded(base64: string): Uint8Array {

@@ -1,8 +1,8 @@
-import type { Message } from "event-driver";
+import { invalidOption, type Message } from "event-driver";
 
 import type { KeyOptions } from "./key.ts";
 
-import { invalidMessage, invalidOption } from "./errors.ts";
+import { invalidMessage } from "./errors.ts";
 import { isUtf8Charset, parseMediaType } from "./media-type.ts";
 import { isJson, structuredJson } from "./structured-json.ts";
 import { toWire, type WireEvent } from "./wire-event.ts";

@@ -1,7 +1,6 @@
-import { EventDriverError } from "event-driver";
+import { EventDriverError, invalidOption, quote } from "event-driver";
 
 import { isAttributeName } from "./attribute-rules.ts";
-import { invalidOption, quote } from "./errors.ts";
 
 export interface KeyOptions {
   /**

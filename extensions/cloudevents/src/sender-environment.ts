@@ -1,6 +1,7 @@
+import { invalidOption } from "event-driver";
+
 import type { SenderOptions, SenderOverrides } from "./sender-options.ts";
 
-import { invalidOption } from "./errors.ts";
 import { type Sender, sender } from "./sender.ts";
 import { extensionSettings } from "./sender-settings.ts";
 import { sinkUrl } from "./sink-url.ts";

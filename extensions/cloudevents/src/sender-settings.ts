@@ -1,9 +1,8 @@
-import type { Clock } from "event-driver";
+import { type Clock, invalidOption } from "event-driver";
 
 import type { SenderOptions, SenderRetry } from "./sender-options.ts";
 
 import { isAttributeName, isAttributeText } from "./attribute-rules.ts";
-import { invalidOption } from "./errors.ts";
 import { type ContentPlacement, requireMode } from "./http-encode.ts";
 import { type KeyOptions, keyOrder } from "./key.ts";
 import { type SinkUrl, sinkUrl } from "./sink-url.ts";
@@ -22,6 +21,9 @@ export interface SenderSettings {
   readonly clock: Clock | undefined;
   readonly random: () => number;
 }
+
+/** The event has its own, and `fetch` sets the rest or refuses them. */
+const reservedHeader = /^(?:ce-.*|content-type|content-length|transfer-encoding|connection|keep-alive|upgrade|expect|te|trailer)$/i;
 
 interface RetrySettings {
   readonly maxAttempts: number;
@@ -90,8 +92,8 @@ function headerSettings(given: Readonly<Record<string, string>>, authorization: 
   const headers = new Headers();
   if (authorization !== undefined) headers.set("authorization", authorization);
   for (const [name, value] of Object.entries(given)) {
-    if (/^(?:ce-.*|content-type|content-length|transfer-encoding)$/i.test(name)) {
-      throw invalidOption("sender", "a name in headers", name, "headers that do not say what the event is");
+    if (reservedHeader.test(name)) {
+      throw invalidOption("sender", "a name in headers", name, "headers that say nothing about the event or the connection");
     }
     if (!isHeader(name, value)) throw invalidOption("sender", "headers", name, "names and values that HTTP allows");
     headers.set(name, value);

@@ -1,8 +1,7 @@
-import { type Context, EventDriverError, type Handler, type Message, sleep, systemClock } from "event-driver";
+import { type Context, EventDriverError, type Handler, type Message, quote, sleep, systemClock } from "event-driver";
 
 import type { SenderOptions, SendOptions } from "./sender-options.ts";
 
-import { quote } from "./errors.ts";
 import { exchange, type Failure } from "./exchange.ts";
 import { encodeEvent } from "./http-encode.ts";
 import { senderSettings, type SenderSettings } from "./sender-settings.ts";

@@ -1,5 +1,6 @@
+import { invalidOption } from "event-driver";
+
 import { toBase64 } from "./base64.ts";
-import { invalidOption } from "./errors.ts";
 
 const allowed = "an absolute http or https URL";
 

@@ -11,8 +11,8 @@ const maxDepth = 63;
 /**
  * One event in the JSON event format 1.0.2, as text.
  *
- * JSON data stands in it as it was written, when it is proven to be JSON (section 3.1.1); it is never parsed and written anew. Other text is
- * a JSON string, and everything else `data_base64`.
+ * JSON data stands in it as it was written, when it is proven to be JSON (section 3.1.1); it is never parsed and written anew. White space
+ * around it is no part of it. Text of another type is a JSON string, and everything else `data_base64`.
  */
 export function structuredJson({ attributes, data }: WireEvent): string {
   const members = Object.entries(attributes).map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);

@@ -1,7 +1,7 @@
-import type { Message } from "event-driver";
+import { type Message, quote } from "event-driver";
 
-import { invalidEvent, isAttributeName, isAttributeText } from "./attribute-rules.ts";
-import { invalidMessage, quote } from "./errors.ts";
+import { invalidEvent, isAttributeName, isAttributeText, isTimestamp } from "./attribute-rules.ts";
+import { invalidMessage } from "./errors.ts";
 import { keyIn, type KeyOptions, keyOrder, noKey } from "./key.ts";
 import { textWhereText } from "./wire-data.ts";
 
@@ -59,13 +59,14 @@ export function fromWire({ attributes, data }: WireEvent, options: ToMessageOpti
   const type = required(attributes, "type");
   const time = attributes["time"];
   const order = keyOrder("fromWire", options);
-  const key = keyIn(attributes, order) ?? options.fallbackKey;
+  const stated = keyIn(attributes, order);
+  const key = stated ?? options.fallbackKey;
   if (key === undefined) throw noKey(id, order);
   const source = attributes[sourceNameExtension] || nameIn(wholeSource);
 
   const rest: Record<string, string> = Object.create(null);
   // An extension that only says what `key` or `source` says by now is not kept twice: `toWire` sets it again.
-  const keyIsTold = keyIn(attributes, order, "key") !== key;
+  const keyIsTold = keyIn(attributes, order, "key") !== stated;
   const sourceIsTold = nameIn(wholeSource) !== source;
   for (const name of Object.keys(attributes)) {
     const told = partNames.has(name) || (name === "key" && keyIsTold) || (name === sourceNameExtension && sourceIsTold);
@@ -91,8 +92,8 @@ export function fromWire({ attributes, data }: WireEvent, options: ToMessageOpti
  * - The extension `key`, or what else comes first in `keyFrom`, is added where the attributes would give another key.
  * - A message without a `type` has its source's name for one, because every CloudEvent has a type. An absent `time` stays absent.
  *
- * @throws EventDriverError `ERR_INVALID_MESSAGE` when CloudEvents has no way to say it: an empty id, key or source, an attribute's name
- * that is not lower-case letters and digits, a control character in an attribute; `ERR_INVALID_OPTION`
+ * @throws EventDriverError `ERR_INVALID_MESSAGE` when CloudEvents has no way to say it: an empty id, key or source, a time that is
+ * not RFC 3339, an attribute's name that is not lower-case letters and digits, a control character in an attribute; `ERR_INVALID_OPTION`
  * @example toWire(message).attributes["type"]
  */
 export function toWire(message: Message, options: KeyOptions = {}): WireEvent {
@@ -107,7 +108,7 @@ export function toWire(message: Message, options: KeyOptions = {}): WireEvent {
   attributes["id"] = id;
   attributes["source"] = origin ?? source;
   attributes["type"] = type || source;
-  if (time) attributes["time"] = time;
+  if (time) attributes["time"] = timestamp(id, time);
   copyAttributes(message, attributes);
   if ((attributes[sourceNameExtension] || nameIn(origin ?? source)) !== source) attributes[sourceNameExtension] = source;
   tellKey(message, attributes, order);
@@ -134,6 +135,11 @@ function nameIn(source: string): string {
 function contentOf(data: WireEvent["data"], contentType: string | undefined): Message["content"] {
   if (data === undefined) return "";
   return data.length === 0 ? new Uint8Array(0) : textWhereText(data, contentType);
+}
+
+function timestamp(id: string, time: string): string {
+  if (isTimestamp(time)) return time;
+  throw invalidMessage(id, "has a time that is no RFC 3339 timestamp, which no CloudEvent can carry");
 }
 
 function dataIn(content: Message["content"]): WireEvent["data"] {
