@@ -38,7 +38,7 @@ class RacedRun implements Racer {
   readonly deadline: number | undefined;
   readonly #run: RunContext;
   readonly #id: string;
-  readonly #resolve: (value?: Promise<never>) => void;
+  readonly #resolve: () => void;
   readonly #reject: (reason: unknown) => void;
   readonly #abortable: Place | undefined;
   readonly #limited: Place | undefined;
@@ -46,7 +46,7 @@ class RacedRun implements Racer {
   constructor(
     run: RunContext,
     id: string,
-    resolve: (value?: Promise<never>) => void,
+    resolve: () => void,
     reject: (reason: unknown) => void,
     abortable: Field | undefined,
     limited: DeadlineWatch | undefined,
@@ -67,7 +67,8 @@ class RacedRun implements Racer {
 
   fail(error: unknown): void {
     this.#leave();
-    this.#resolve(throwNamed(error, this.#run, this.#id));
+    // Not handed to resolve: after a run was given up nobody would wait for that rejection, and it would end the process.
+    throwNamed(error, this.#run, this.#id).catch(this.#reject);
   }
 
   giveUp(reason: unknown): void {
