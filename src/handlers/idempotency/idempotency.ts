@@ -65,8 +65,8 @@ export function byMessageKey(message: AnyMessage): string {
  * (retryable), `ERR_DUPLICATE`, `ERR_PAYLOAD_MISMATCH`, `ERR_CRASHED` (terminal)
  * @example pipeline().use(idempotency({ store })).use(async (ctx, order) => { await charge(order, { signal: ctx.signal }); })
  */
-export function idempotency(options: IdempotencyOptions<ReplayRule>): Handler<Message, Message, ClaimContext>;
 export function idempotency(options: IdempotencyOptions): PassThrough<ClaimContext>;
+export function idempotency(options: IdempotencyOptions<ReplayRule>): Handler<Message, Message, ClaimContext>;
 export function idempotency(
   options: IdempotencyOptions | IdempotencyOptions<ReplayRule>,
 ): PassThrough<ClaimContext> | Handler<Message, Message, ClaimContext> {
