@@ -4,13 +4,15 @@ import type { ClaimContext } from "../../../src/claims/guard.ts";
 import type { Context } from "../../../src/context.ts";
 import type { Message } from "../../../src/message.ts";
 
+import { createContext } from "../../../src/context.ts";
 import { TerminalError } from "../../../src/errors.ts";
 import { byMessageKey, idempotency, type IdempotencyOptions } from "../../../src/handlers/idempotency/idempotency.ts";
-import { identityOf } from "../../../src/message.ts";
-import { pipeline, type Pipeline } from "../../../src/pipeline/pipeline.ts";
+import { createMessage, identityOf } from "../../../src/message.ts";
+import { pipeline, type Processor } from "../../../src/pipeline/pipeline.ts";
 import { memoryEventStore } from "../../../src/stores/memory-event-store.ts";
 import { virtualClock } from "../../../src/testing/virtual-clock.ts";
 import { deliver, event } from "../../claims/deliver.ts";
+import { workerOn } from "../../claims/worker.ts";
 
 test("the first delivery of a message runs the stages behind", async () => {
   const { orders, handled, clock } = setUp();
@@ -66,7 +68,11 @@ test("another fingerprint under the same key is refused for good, without the co
 
   const changed = deliver(orders, clock, event("orders", { content: '{"total":9999}' }));
 
-  await expect(changed).rejects.toMatchObject({ code: "ERR_PAYLOAD_MISMATCH", retryable: false, message: expect.not.stringContaining("9999") });
+  await expect(changed).rejects.toMatchObject({
+    code: "ERR_PAYLOAD_MISMATCH",
+    retryable: false,
+    message: expect.not.stringContaining("9999"),
+  });
   expect(handled).toHaveLength(1);
 });
 
@@ -93,7 +99,7 @@ test("a message that was first seen without a fingerprint is a duplicate when th
   const store = memoryEventStore();
   const before = setUp({ store });
   await deliver(before.orders, before.clock, event("orders"));
-  const after = setUp({ store: { ...delegate(store) }, fingerprint: () => "new" });
+  const after = setUp({ store: workerOn(store).store, fingerprint: () => "new" });
 
   const delivery = await deliver(after.orders, after.clock, event("orders"));
 
@@ -101,7 +107,7 @@ test("a message that was first seen without a fingerprint is a duplicate when th
 });
 
 test("a retryable failure lets the next delivery run the message again at once", async () => {
-  const { orders, handled, clock } = setUp({}, failing(new Error("charge: timed out"), { times: 1 }));
+  const { orders, handled, clock } = setUp({}, failingOnce(new Error("charge: timed out")));
 
   await expect(deliver(orders, clock, event("orders"))).rejects.toMatchObject({ code: "ERR_HANDLER_FAILED", retryable: true });
   await deliver(orders, clock, event("orders"));
@@ -119,7 +125,11 @@ test("a terminal failure is told again to each duplicate, and the stages are not
 
   const again = deliver(orders, clock, event("orders"));
 
-  await expect(again).rejects.toMatchObject({ code: "ERR_TERMINAL", retryable: false, message: expect.stringContaining("no such customer") });
+  await expect(again).rejects.toMatchObject({
+    code: "ERR_TERMINAL",
+    retryable: false,
+    message: expect.stringContaining("no such customer"),
+  });
   expect(runs).toBe(1);
 });
 
@@ -149,34 +159,35 @@ test("the context behind tells the fence and which message is claimed", async ()
 
 test("a message passes through with content that no store could keep", async () => {
   const seen: unknown[] = [];
-  const store = memoryEventStore();
-  const orders = pipeline()
-    .use((ctx, message, next: (ctx: Context, message: Message<{ total: bigint }>) => Promise<void>) =>
-      next(ctx, { ...message, content: { total: 12n } }),
-    )
-    .use(idempotency({ store }))
+  const orders = pipeline<Message<{ total: bigint }>>()
+    .use(idempotency({ store: memoryEventStore() }))
     .use(async (_ctx, order) => void seen.push(order.content.total));
 
-  await deliver(orders, virtualClock(), event("orders"));
+  await orders.process(createContext(), createMessage({ key: "order-1", source: "orders", content: { total: 12n } }));
 
   expect(seen).toEqual([12n]);
 });
 
 type Handle = (ctx: Context & ClaimContext, message: Message) => Promise<void>;
 
-function setUp(options: Partial<IdempotencyOptions> = {}, handle?: Handle): ReturnType<typeof build> {
-  return build(options, handle);
-}
-
-function build(options: Partial<IdempotencyOptions>, handle: Handle = async () => {}) {
+function setUp(options: Partial<IdempotencyOptions> = {}, handle: Handle = async () => {}) {
   const clock = virtualClock({ now: 1_000_000 });
   const store = options.store ?? memoryEventStore({ clock });
   const handled: Message[] = [];
-  const orders: Pipeline = pipeline()
+  const orders: Processor = pipeline()
     .use(idempotency({ ...options, store }))
     .use(async (ctx, message) => {
       await handle(ctx, message);
       handled.push(message);
     });
   return { clock, store, handled, orders };
+}
+
+function failingOnce(error: Error): Handle {
+  let failed = false;
+  return async () => {
+    if (failed) return;
+    failed = true;
+    throw error;
+  };
 }
