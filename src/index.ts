@@ -38,7 +38,7 @@ export {
   type ReplayOutcome,
 } from "./handlers/dead-letter/dead-letters.ts";
 export type { DeadLetter, Failure } from "./handlers/dead-letter/entry.ts";
-export { decode, type DecodeOptions } from "./handlers/decode/decode.ts";
+export { decode, type DecodedMessage, type DecodeOptions } from "./handlers/decode/decode.ts";
 export { encode } from "./handlers/decode/encode.ts";
 export { filter } from "./handlers/filter.ts";
 export {

@@ -5,7 +5,6 @@ import type { Message, StorableContent } from "../../message.ts";
 import type { Handler, Next } from "../../pipeline/handler.ts";
 
 import { EventDriverError, invalidOption, quote } from "../../errors.ts";
-import { withContent } from "../../message.ts";
 import { describeIssues } from "./issues.ts";
 import { parseJson } from "./parse-json.ts";
 import { requireSchema } from "./require-schema.ts";
@@ -21,6 +20,12 @@ export interface DecodeOptions {
    * @default JSON; bytes must be valid UTF-8
    */
   readonly parse?: (content: StorableContent, message: Message) => unknown;
+}
+
+/** A message with typed content, and the one it was read from. */
+export interface DecodedMessage<Content> extends Message<Content> {
+  /** As it was before: what to store or send on where not a digit may be lost, for typed numbers round what their text may hold. */
+  readonly encoded: Message;
 }
 
 /**
@@ -40,7 +45,7 @@ export interface DecodeOptions {
 export function decode<Output>(
   schema: StandardSchemaV1<unknown, Output>,
   { maxDepth = 128, parse }: DecodeOptions = {},
-): Handler<Message, Message<Output>> {
+): Handler<Message, DecodedMessage<Output>> {
   requireSchema("decode", schema);
   if (!Number.isInteger(maxDepth) || maxDepth < 1) throw invalidOption("decode", "maxDepth", maxDepth, "a whole number from 1");
   const read = parse === undefined ? (message: Message) => readJson(message, maxDepth) : (message: Message) => readWith(parse, message);
@@ -75,10 +80,10 @@ function settle<Output>(
   found: unknown,
   ctx: Context,
   message: Message,
-  next: Next<Context, Message<Output>>,
+  next: Next<Context, DecodedMessage<Output>>,
 ): Promise<void> {
   if (result.issues) throw decodeFailed(message, describeIssues(result.issues, found));
-  return next(ctx, withContent(message, result.value));
+  return next(ctx, { ...message, content: result.value, encoded: message });
 }
 
 function decodeFailed(message: Message, problem: string, cause?: unknown): EventDriverError {
