@@ -21,7 +21,7 @@ const orders = receiver(orderPipeline(store, charge), { logger, health: { check:
 const listening = await orders.listen({ port: portOf(PORT), host: HOST });
 process.stdout.write(`listening on ${listening.url}\n`);
 
-await closeOnSignals(listening, { then: () => store.close() });
+await closeOnSignals(listening, { onClosed: () => store.close() });
 
 function openStore(address: string): EventStore {
   if (address === "memory:") return memoryEventStore();

@@ -14,13 +14,15 @@ export interface Sink {
 export async function startSink(): Promise<Sink> {
   const accepted = new Map<string, string[]>();
   const idsByKey = new Map<string, Set<string>>();
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const { "ce-id": id = "", "ce-key": key = "" } = request.headers;
-    accepted.set(String(id), [...(accepted.get(String(id)) ?? []), Buffer.concat(chunks).toString()]);
-    idsByKey.set(String(key), (idsByKey.get(String(key)) ?? new Set()).add(String(id)));
-    response.writeHead(204).end();
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const { "ce-id": id = "", "ce-key": key = "" } = request.headers;
+      accepted.set(String(id), [...(accepted.get(String(id)) ?? []), Buffer.concat(chunks).toString()]);
+      idsByKey.set(String(key), (idsByKey.get(String(key)) ?? new Set()).add(String(id)));
+      response.writeHead(204).end();
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();

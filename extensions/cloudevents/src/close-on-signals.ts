@@ -9,7 +9,7 @@ export interface CloseOnSignalsOptions {
    */
   readonly limit?: number | undefined;
   /** Runs when the last connection is closed, for example `() => store.close()`. */
-  readonly then?: (() => unknown) | undefined;
+  readonly onClosed?: (() => unknown) | undefined;
 }
 
 /**
@@ -21,10 +21,10 @@ export interface CloseOnSignalsOptions {
  * @returns resolves when all is closed, for a signal or because `close` was called
  * @example
  * const listening = await receiver(orders).listen();
- * await closeOnSignals(listening, { then: () => store.close() });
+ * await closeOnSignals(listening, { onClosed: () => store.close() });
  */
 export async function closeOnSignals(listening: Listening, options: CloseOnSignalsOptions = {}): Promise<void> {
-  const { signals = ["SIGTERM", "SIGINT"], limit, then } = options;
+  const { signals = ["SIGTERM", "SIGINT"], limit, onClosed } = options;
   const onSignal = (): void => {
     release();
     void listening.close(limit === undefined ? {} : { limit });
@@ -35,5 +35,5 @@ export async function closeOnSignals(listening: Listening, options: CloseOnSigna
   for (const signal of signals) process.on(signal, onSignal);
   await listening.closed;
   release();
-  await then?.();
+  await onClosed?.();
 }
