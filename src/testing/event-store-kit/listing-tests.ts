@@ -13,6 +13,7 @@ export const listingTests: readonly KitTest[] = [
         ["order-2", "event1"],
         ["order-1", "event1"],
         ["order-1", "event2"],
+        ["order-1", "event3"],
         ["order-3", "event1"],
       ]);
       await store.remove("order-3", "event1");
