@@ -21,7 +21,8 @@ const revisionBlock = 1000;
 const beforeAll = 0;
 
 const written = "revision, stored_at, due_at, expires_at, header, content_is_text, content";
-const entry = "scope = ?1 AND key = ?2 AND source = ?3";
+// Not numbered (?1): the oldest Node that is supported takes such parameters for names.
+const entry = "scope = ? AND key = ? AND source = ?";
 
 /** Every statement on the entries of one open database, prepared once. `scope` is the encoded path of a scope everywhere. */
 export class Entries {
@@ -46,16 +47,17 @@ export class Entries {
   #reservedUpTo = 0;
 
   constructor(database: DatabaseSync) {
-    const insert = `INSERT INTO entries (scope, key, source, ${written}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO`;
+    const insert = `INSERT INTO entries (scope, key, source, ${written}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO`;
+    const inserted = written.replaceAll(/\w+/g, "excluded.$&");
     this.#database = database;
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
     this.#reserve = database.prepare("UPDATE revisions SET reserved = reserved + ? RETURNING reserved");
     this.#insert = database.prepare(`${insert} NOTHING`);
-    this.#upsert = database.prepare(`${insert} UPDATE SET (${written}) = (?4, ?5, ?6, ?7, ?8, ?9, ?10)`);
-    this.#replace = database.prepare(`UPDATE entries SET (${written}) = (?4, ?5, ?6, ?7, ?8, ?9, ?10) WHERE ${entry} AND revision = ?11`);
+    this.#upsert = database.prepare(`${insert} UPDATE SET (${written}) = (${inserted})`);
+    this.#replace = database.prepare(`UPDATE entries SET (${written}) = (?, ?, ?, ?, ?, ?, ?) WHERE ${entry} AND revision = ?`);
     this.#delete = database.prepare(`DELETE FROM entries WHERE ${entry}`);
-    this.#deleteRevision = database.prepare(`DELETE FROM entries WHERE ${entry} AND revision = ?4`);
+    this.#deleteRevision = database.prepare(`DELETE FROM entries WHERE ${entry} AND revision = ?`);
     this.#exists = database.prepare(`SELECT 1 FROM entries WHERE ${entry}`);
     this.#get = database.prepare(`SELECT key, source, ${written} FROM entries WHERE ${entry}`);
     this.#getByKey = database.prepare(`SELECT key, source, ${written} FROM entries WHERE scope = ? AND key = ?`);
@@ -96,10 +98,8 @@ export class Entries {
     const isText = typeof content === "string";
     if (!isText && !types.isUint8Array(content)) throw notStorable(id);
     const revision = this.#nextRevision();
-    const row = [
-      scope,
-      encodeText(key),
-      encodeText(source),
+    const at = [scope, encodeText(key), encodeText(source)] as const;
+    const values = [
       revision,
       now,
       timeOrNull("dueAt", dueAt),
@@ -109,9 +109,10 @@ export class Entries {
       isText ? 1 : 0,
       isText ? encodeText(content) : content,
     ] as const;
-    if (expected === undefined) this.#upsert.run(...row);
+    if (expected === undefined) this.#upsert.run(...at, ...values);
     else {
-      const { changes } = expected === "absent" ? this.#insert.run(...row) : this.#replace.run(...row, parseRevision(expected));
+      const { changes } =
+        expected === "absent" ? this.#insert.run(...at, ...values) : this.#replace.run(...values, ...at, parseRevision(expected));
       if (changes === 0) throw new RevisionConflictError({ key, source, expected });
     }
     return String(revision);
@@ -207,9 +208,12 @@ function storedMessage(row: Record<string, SQLOutputValue>, readAt: number): Sto
   };
 }
 
-/** SQLite's text is UTF-8, which has no place for half a surrogate pair: two keys would become one. Such a text is kept as a blob of its UTF-16. */
+/**
+ * SQLite's text is UTF-8, which has no place for half a surrogate pair, and Node 22 reads it up to the first NUL only: two keys would become
+ * one. Such a text is kept as a blob of its UTF-16.
+ */
 function encodeText(text: string): string | Uint8Array {
-  return text.isWellFormed() ? text : Buffer.from(text, "utf16le");
+  return text.isWellFormed() && !text.includes("\0") ? text : Buffer.from(text, "utf16le");
 }
 
 function decodeText(value: SQLOutputValue | undefined): string {
