@@ -4,7 +4,7 @@ import type { EventHandlerOptions } from "./receiver-options.ts";
 
 import { collect } from "./decompress.ts";
 import { createEventHandler } from "./event-handler.ts";
-import { type BodyLimits, bodyIncomplete, type EventResponse, type IncomingEventRequest } from "./request.ts";
+import { type BodyLimits, bodyIncomplete, bodyTaken, type EventResponse, type IncomingEventRequest } from "./request.ts";
 import { settingsOf } from "./settings.ts";
 
 /** Options of {@link fetchHandler}. */
@@ -40,7 +40,7 @@ function incoming(request: Request): IncomingEventRequest {
 
 /** Reads chunk by chunk: `arrayBuffer()` would hold a body of any size before it could be refused. */
 function readBody({ body, bodyUsed }: Request, { bytes, time, clock }: BodyLimits): Promise<Uint8Array> {
-  if (bodyUsed) return Promise.reject(bodyIncomplete());
+  if (bodyUsed) return Promise.reject(bodyTaken());
   if (body === null) return Promise.resolve(new Uint8Array());
   return new Promise((resolve, reject) => {
     const reader = body.getReader();

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 
 import type { HeaderFields } from "./http-decode.ts";
 
-import { type BodyLimits, bodyIncomplete, bodyTooLarge, type IncomingEventRequest } from "./request.ts";
+import { type BodyLimits, bodyIncomplete, bodyTaken, bodyTooLarge, type IncomingEventRequest } from "./request.ts";
 
 /** A request of node:http, as the event handler reads it. Nothing is copied before it is needed. */
 export function nodeRequest(message: IncomingMessage): IncomingEventRequest {
@@ -56,20 +56,20 @@ function readBody(message: IncomingMessage, { bytes, time, clock }: BodyLimits):
       const [only] = chunks;
       resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, size));
     };
-    const onClose = (): void => fail(bodyIncomplete());
+    const onLoss = (cause?: unknown): void => fail(bodyIncomplete(cause));
     const fail = (error: Error): void => {
       release();
       message.pause();
       reject(error);
     };
-    const stopTimer = clock.after(time, onClose);
+    const stopTimer = clock.after(time, onLoss);
     const release = (): void => {
       stopTimer();
-      message.off("data", onData).off("end", onEnd).off("close", onClose).off("error", fail);
+      message.off("data", onData).off("end", onEnd).off("close", onLoss).off("error", onLoss);
     };
 
-    // Somebody in front has read it, or the client has gone: no event will come any more.
-    if (message.readableEnded || message.destroyed) return onClose();
-    message.on("data", onData).on("end", onEnd).on("close", onClose).on("error", fail);
+    if (message.readableEnded) return fail(bodyTaken());
+    if (message.destroyed) return onLoss();
+    message.on("data", onData).on("end", onEnd).on("close", onLoss).on("error", onLoss);
   });
 }

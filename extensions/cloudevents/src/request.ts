@@ -47,3 +47,8 @@ export function bodyTooLarge(limit: number): EventDriverError {
 export function bodyIncomplete(cause?: unknown): EventDriverError {
   return new EventDriverError("ERR_TIMEOUT", { message: "the body did not arrive whole and in time", retryable: true, cause });
 }
+
+/** @internal Not the sender's fault, and right as soon as the service is: so it is none of the errors that end an event. */
+export function bodyTaken(): Error {
+  return new Error("the body has been read already; mount the receiver in front of whatever reads bodies");
+}
