@@ -99,7 +99,7 @@ async function replied(response: Response, limit: number): Promise<Exchange> {
     return { accepted: true, reply };
   } catch (cause) {
     if (!isEventDriverError(cause)) throw cause;
-    return { accepted: false, problem: "replied with something that is no CloudEvent", passing: false, cause };
+    return { accepted: false, problem: "replied with something that cannot be read as one CloudEvent", passing: false, cause };
   }
 }
 
