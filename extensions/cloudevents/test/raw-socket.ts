@@ -24,7 +24,7 @@ export async function openSocket(port: number): Promise<RawConnection> {
   // A reset is one way in which a server may close a connection.
   socket.on("error", () => socket.destroy());
   const closed = new Promise<string>((resolve) => socket.on("close", () => resolve(received)));
-  await new Promise<void>((resolve) => socket.once("connect", resolve));
+  await new Promise<void>((resolve, reject) => socket.once("connect", resolve).once("error", reject));
   return {
     socket,
     get received() {
