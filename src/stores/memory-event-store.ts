@@ -178,12 +178,12 @@ class MemoryEventStore implements EventStore {
   }
 
   #add(entry: Entry, key: string, source: string, sources: Map<string, Entry> | undefined): void {
-    if (sources !== undefined) {
-      sources.set(source, entry);
-      return;
-    }
-    this.#entries.set(key, new Map([[source, entry]]));
-    this.#sortedKeys = undefined;
+    if (sources === undefined) {
+      const first = new Map<string, Entry>();
+      first.set(source, entry);
+      this.#entries.set(key, first);
+      this.#sortedKeys = undefined;
+    } else sources.set(source, entry);
   }
 
   #setDue(entry: Entry, dueAt: number | undefined): void {

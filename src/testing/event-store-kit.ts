@@ -114,10 +114,11 @@ function isMet(need: Need, options: EventStoreKitOptions): boolean {
 async function runOne({ run }: KitTest, options: EventStoreKitOptions): Promise<void> {
   const store = await options.open();
   const opened = [store];
-  try {
-    await run(benchOf(store, opened, options));
-  } finally {
-    await Promise.all(opened.map((store) => store.close()));
+  const [outcome] = await Promise.allSettled([run(benchOf(store, opened, options))]);
+  const closings = await Promise.allSettled(opened.map(async (each) => each.close()));
+  // The test's own failure first: a broken store often cannot be closed either.
+  for (const result of [outcome, ...closings]) {
+    if (result.status === "rejected") throw result.reason;
   }
 }
 

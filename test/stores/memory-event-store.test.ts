@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+
+import { createMessage, type Message } from "../../src/message.ts";
+import { memoryEventStore } from "../../src/stores/memory-event-store.ts";
+
+test("storedAt and readAt are read on the clock that was given", async () => {
+  const clock = steppingClock(1_000);
+  const store = memoryEventStore({ clock });
+
+  await store.persist(message("order-1"));
+  clock.step(250);
+
+  expect(await store.lookUp("order-1", "event1")).toMatchObject({ storedAt: 1_000, readAt: 1_250 });
+  expect(await store.lookUpByKey("order-1")).toMatchObject([{ storedAt: 1_000, readAt: 1_250 }]);
+});
+
+test("an expired entry is there, and in the way of others, as long as nothing is written", async () => {
+  const clock = steppingClock(0);
+  const store = memoryEventStore({ clock });
+  await store.persist(message("order-1"), { expiresAt: 10 });
+
+  clock.step(1_000);
+
+  expect(await store.lookUp("order-1", "event1")).toBeDefined();
+  await expect(store.persist(message("order-1"), { expected: "absent" })).rejects.toMatchObject({ code: "ERR_REVISION_CONFLICT" });
+});
+
+test("an entry that is written past its own time is there afterwards", async () => {
+  const store = memoryEventStore({ clock: steppingClock(1_000) });
+  await store.persist(message("order-1"), { expiresAt: 500 });
+
+  await store.persist(message("order-1"), { expiresAt: 600 });
+
+  expect(await store.lookUp("order-1", "event1")).toMatchObject({ expiresAt: 600 });
+});
+
+test("a write removes what has expired, two entries at most, oldest first and in every scope", async () => {
+  const clock = steppingClock(0);
+  const store = memoryEventStore({ clock });
+  const scope = store.scope("scope");
+  await store.persist(message("second"), { expiresAt: 20 });
+  await scope.persist(message("first"), { expiresAt: 10 });
+  await store.persist(message("third"), { expiresAt: 30 });
+  clock.step(1_000);
+
+  await store.scope("another").persist(message("order-1"));
+
+  expect(await scope.listKeys({ limit: 10 })).toEqual([]);
+  expect(await store.listKeys({ limit: 10 })).toEqual(["third"]);
+});
+
+test("entries that expire do not pile up, however many are written", async () => {
+  const clock = steppingClock(0);
+  const store = memoryEventStore({ clock });
+
+  for (let index = 0; index < 10_000; index += 1) {
+    await store.persist(message(`order-${index}`), { dueAt: clock.now() + 50, expiresAt: clock.now() + 100 });
+    clock.step(1);
+  }
+
+  expect((await store.listKeys({ limit: 10_000 })).length).toBeLessThanOrEqual(101);
+  expect((await store.listDue({ before: Infinity, limit: 10_000 })).length).toBeLessThanOrEqual(101);
+});
+
+test("listDue gives entries of the same time by key and then by source", async () => {
+  const store = memoryEventStore();
+  for (const [key, source] of [
+    ["b", "2"],
+    ["a", "2"],
+    ["b", "1"],
+    ["a", "1"],
+  ] as const)
+    await store.persist(message(key, source), { dueAt: 5 });
+
+  const due = await store.listDue({ before: 5, limit: 10 });
+
+  expect(due.map(({ key, source }) => key + source)).toEqual(["a1", "a2", "b1", "b2"]);
+});
+
+function message(key: string, source = "event1"): Message {
+  return createMessage({ id: key, key, source, content: "{}" });
+}
+
+function steppingClock(start: number): { now: () => number; after: () => () => void; step: (milliseconds: number) => void } {
+  let now = start;
+  return { now: () => now, after: () => () => undefined, step: (milliseconds) => void (now += milliseconds) };
+}
