@@ -232,8 +232,14 @@ export class GroupCommit {
 
   #open(): Opened {
     const database = this.#settings.open();
-    this.#opened = { entries: new Entries(database), files: new OpenFiles(this.#settings.file) };
-    return this.#opened;
+    try {
+      this.#opened = { entries: new Entries(database), files: new OpenFiles(this.#settings.file) };
+      return this.#opened;
+    } catch (error) {
+      // Reading the schema may meet a lock too; then it is opened anew.
+      database.close();
+      throw error;
+    }
   }
 
   async #finish(): Promise<void> {
