@@ -99,8 +99,8 @@ test("a signal of the process closes the server, then what it needed, and is lis
   const order: string[] = [];
   const before = process.listenerCount("SIGUSR2");
 
-  const closed = closeOnSignals(listening, { signals: ["SIGUSR2"], onClosed: () => order.push("store") });
   void listening.closed.then(() => order.push("server"));
+  const closed = closeOnSignals(listening, { signals: ["SIGUSR2"], onClosed: () => order.push("store") });
   process.emit("SIGUSR2", "SIGUSR2");
   expect(process.listenerCount("SIGUSR2")).toBe(before);
   await (await ask(listening, health)).receives(/ 503 /);
