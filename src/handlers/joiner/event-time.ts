@@ -1,5 +1,5 @@
 // RFC 3339, section 5.6, in the parts that decide an instant.
-const timestamp = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)$/;
+const timestamp = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)$/;
 
 /** A moment as whole seconds since the epoch, and the digits after the decimal point: event times are often finer than a number holds. */
 interface Instant {
@@ -21,8 +21,10 @@ export function compareText(left: string, right: string): number {
 }
 
 function parse(time: string | undefined): Instant | undefined {
-  const [, date, clock, digits = "", offset] = timestamp.exec(time ?? "") ?? [];
-  const seconds = Date.parse(`${date}T${clock}${offset?.toUpperCase()}`) / 1_000;
+  const [, date, minute, second, digits = "", offset] = timestamp.exec(time ?? "") ?? [];
+  // A leap second is written as 60, which Date does not know: it falls together with the second after it.
+  const leap = second === "60" ? 1 : 0;
+  const seconds = Date.parse(`${date}T${minute}:${leap ? "59" : second}${offset?.toUpperCase()}`) / 1_000 + leap;
   // Trailing zeros name no other instant.
   return Number.isNaN(seconds) ? undefined : { seconds, fraction: digits.replace(/0+$/, "") };
 }
