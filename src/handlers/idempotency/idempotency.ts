@@ -121,7 +121,8 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
     source: "~claim",
     lease,
     skewAllowance,
-    times: ({ phase }, now) => (phase === "done" || phase === "failed" ? { expiresAt: now + retention } : {}),
+    // One that is under way goes too, long after its lease: its senders may have given up, and nobody else would ever remove it.
+    times: ({ phase }, now) => ({ expiresAt: now + retention + (phase === "done" || phase === "failed" ? 0 : lease) }),
   };
 
   const admit: Gate["admit"] = async (ctx, message, next, { original, onDone }) => {
