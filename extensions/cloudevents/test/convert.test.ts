@@ -65,16 +65,22 @@ test("text of another type stays as it is", () => {
   expect(toMessage({ ...shared, datacontenttype: "text/plain", data: '"hello"' }).content).toBe('"hello"');
 });
 
+test("null is no data where the type is not JSON", () => {
+  expect(toMessage({ ...shared, datacontenttype: "text/plain", data: null }).content).toBe("");
+});
+
 test("an event without data has empty content", () => {
   expect(toMessage(new CloudEvent(shared)).content).toBe("");
 });
 
 test("bytes stay bytes, from whatever view", () => {
-  const data = new Uint16Array([0x0201, 0x0403]).subarray(1);
+  const view = new Uint16Array([0x0201, 0x0403]).subarray(1);
 
-  const message = toMessage(new CloudEvent({ ...shared, datacontenttype: "image/png", data }));
+  const contents = [view, Uint8Array.of(3, 4), Uint8Array.of(3, 4).buffer, Buffer.from([3, 4])].map(
+    (data) => toMessage(new CloudEvent<unknown>({ ...shared, datacontenttype: "image/png", data })).content,
+  );
 
-  expect(message.content).toEqual(Uint8Array.of(3, 4));
+  expect(contents).toEqual(Array.from({ length: 4 }, () => Uint8Array.of(3, 4)));
 });
 
 // JSON event format, section 3.1.1: the SDK reads data_base64 into a Uint32Array with one element a byte.

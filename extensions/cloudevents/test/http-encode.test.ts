@@ -160,6 +160,12 @@ test.each([
   expect(() => encode(order(parts))).toThrow(expect.objectContaining({ code: "ERR_INVALID_MESSAGE", retryable: false }));
 });
 
+test("a mode that does not exist is refused", () => {
+  const options: object = { mode: "batch" };
+
+  expect(() => encode(order({}), options)).toThrow(expect.objectContaining({ code: "ERR_INVALID_OPTION" }));
+});
+
 test("no header can be slipped in by an attribute", () => {
   fc.assert(
     fc.property(messages, (message) => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { type Clock, createContext, createMessage, type Message, pipeline } from "event-driver";
 import { virtualClock } from "event-driver/testing";
 import { expect, test } from "vitest";
@@ -148,6 +149,27 @@ test("no pause is begun that would reach the deadline", async () => {
   const sending = sender({ url: sink.url, retry: {}, clock: pausing([]) }).send(order, { deadline: 5_000 });
 
   await expect(sending).rejects.toMatchObject({ code: "ERR_SINK_FAILED", retryAfter: 5_000 });
+  expect(sink.requests).toHaveLength(1);
+});
+
+test("a failure that carries an event is a failure", async () => {
+  const head = { "ce-specversion": "1.0", "ce-id": "r1", "ce-source": "bank", "ce-type": "refused" };
+  const sink = await startSink((response) => response.writeHead(500, head).end());
+
+  await expect(sender({ url: sink.url }).send(order)).rejects.toMatchObject({ code: "ERR_SINK_FAILED" });
+});
+
+test("what was sent leaves no timer and no listener behind", async () => {
+  const sink = await startSink((response, count) => response.writeHead(count === 1 ? 204 : 500).end());
+  const clock = virtualClock();
+  const { signal } = new AbortController();
+  const { send } = sender({ url: sink.url, clock });
+
+  await send(order, { signal });
+  await failure(send(order, { signal }));
+
+  expect(clock.pending).toBe(0);
+  expect(getEventListeners(signal, "abort")).toEqual([]);
 });
 
 test("a sink that hangs up is tried again", async () => {
