@@ -3,6 +3,7 @@ import type { Context } from "event-driver";
 import type { Authentication, EventHandlerOptions } from "./receiver-options.ts";
 import type { EventRequest, EventResponse } from "./request.ts";
 
+import { checkResponse } from "./check-response.ts";
 import { problemResponse } from "./problem.ts";
 
 /** What `authenticate` came to: the response that refuses the request, or what its context becomes. */
@@ -19,8 +20,6 @@ async function ask(request: EventRequest, authenticate: NonNullable<EventHandler
   const answer: Authentication | undefined = await authenticate(request);
   if (answer?.accepted === true) return answer.context === undefined ? everybody : { context: answer.context };
   if (answer?.status === 403) return { refusal: problemResponse({ status: 403, detail: "The sender may not send events here." }) };
-  const challenge = answer?.challenge ?? "Bearer";
-  return {
-    refusal: problemResponse({ status: 401, detail: "The sender must say who it is.", headers: { "www-authenticate": challenge } }),
-  };
+  const headers = { "www-authenticate": answer?.challenge ?? "Bearer" };
+  return { refusal: checkResponse("authenticate", problemResponse({ status: 401, detail: "The sender must say who it is.", headers })) };
 }

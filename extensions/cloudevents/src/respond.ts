@@ -4,6 +4,7 @@ import type { EventOutcome, ReceivedEvents } from "./receiver-options.ts";
 import type { EventResponse } from "./request.ts";
 import type { EventHandlerSettings } from "./settings.ts";
 
+import { checkResponse } from "./check-response.ts";
 import { encode } from "./http-encode.ts";
 import { type EventProblem, problemResponse } from "./problem.ts";
 import { type EventStatus, isRetriedStatus, statusOf } from "./status.ts";
@@ -12,7 +13,9 @@ import { type EventStatus, isRetriedStatus, statusOf } from "./status.ts";
 export function respond(received: ReceivedEvents, settings: EventHandlerSettings): EventResponse {
   const statuses = received.outcomes.map(statusOf);
   for (const [index, outcome] of received.outcomes.entries()) logFailure(outcome, statuses[index]?.status ?? 500, settings);
-  return settings.toResponse?.(received) ?? (received.mode === "batch" ? ofBatch(received, statuses) : ofOne(received, statuses));
+  const own = settings.toResponse?.(received);
+  if (own !== undefined) return checkResponse("toResponse", own);
+  return received.mode === "batch" ? ofBatch(received, statuses) : ofOne(received, statuses);
 }
 
 function ofOne({ mode, outcomes: [outcome] }: ReceivedEvents, [status]: readonly EventStatus[]): EventResponse {

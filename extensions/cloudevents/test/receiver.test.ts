@@ -85,6 +85,32 @@ describe("receiver", () => {
     expect(await done.promise).toBe(false);
   });
 
+  test.each([
+    { status: 99 },
+    { status: 200, headers: { "x y": "1" } },
+    { status: 200, headers: { "x-y": "1\r\nset-cookie: a=b" } },
+    { status: 200, headers: { "Upper-Case": "1" } },
+  ])("survives a toResponse that gives %j, and lets the sender try again", async (response) => {
+    const { url } = await listen(recording().pipeline, { toResponse: () => response });
+
+    expect((await send(url, binary())).status).toBe(500);
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  });
+
+  test("survives a challenge that HTTP cannot carry", async () => {
+    const { url } = await listen(recording().pipeline, { authenticate: () => ({ accepted: false, status: 401, challenge: "a\nb" }) });
+
+    expect((await send(url, binary())).status).toBe(500);
+  });
+
+  test("writes no body where the status has none", async () => {
+    const { url } = await listen(recording().pipeline, { toResponse: () => ({ status: 204, body: "x" }) });
+
+    const responses = [await send(url, binary()), await send(url, binary())];
+
+    expect(responses.map(({ status }) => status)).toEqual([204, 204]);
+  });
+
   test("sweeps the pipeline as long as it listens, and not at all where it is told not to", async () => {
     const swept = vi.fn<() => Promise<SweepReport>>(async () => ({
       finished: 0,
