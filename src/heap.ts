@@ -4,7 +4,7 @@ export interface HeapItem {
   place: number;
 }
 
-/** @internal A binary heap whose items can be removed from anywhere in it: a set kept in order, where `push` and `remove` cost O(log n). */
+/** A binary heap whose items can be removed from anywhere in it: a set kept in order, where `push` and `remove` cost O(log n). */
 export class Heap<Item extends HeapItem> {
   readonly #items: Item[] = [];
   readonly #comesBefore: (one: Item, other: Item) => boolean;

@@ -13,7 +13,8 @@ import { keyTests } from "./event-store-kit/key-tests.ts";
 import { listingTests } from "./event-store-kit/listing-tests.ts";
 import { messageTests } from "./event-store-kit/message-tests.ts";
 import { randomCallTests } from "./event-store-kit/random-call-tests.ts";
-import { raceTests, revisionTests } from "./event-store-kit/revision-tests.ts";
+import { raceTests } from "./event-store-kit/race-tests.ts";
+import { revisionTests } from "./event-store-kit/revision-tests.ts";
 import { scopeTests } from "./event-store-kit/scope-tests.ts";
 import { sharedTests } from "./event-store-kit/shared-tests.ts";
 

@@ -1,5 +1,5 @@
 import { virtualClock } from "event-driver/testing";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 
 import { sleep } from "../../src/clock.ts";
 
@@ -130,6 +130,17 @@ test("time does not run backwards", async () => {
 
 test("a start that is no time is refused", () => {
   expect(() => virtualClock({ now: Number.NaN })).toThrow(expect.objectContaining({ code: "ERR_INVALID_OPTION" }));
+});
+
+test("a virtual clock does not depend on the timers that a test runner fakes", async () => {
+  vi.useFakeTimers();
+  const clock = virtualClock();
+  const fired: string[] = [];
+  clock.after(10, () => fired.push("fired"));
+
+  await clock.advance(10);
+
+  expect(fired).toEqual(["fired"]);
 });
 
 async function severalPromises(count: number): Promise<void> {

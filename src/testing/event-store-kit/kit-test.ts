@@ -78,6 +78,18 @@ export async function allDue(
   }
 }
 
+/** Adds 1 to the number that is stored for key "counter", so many times, each by compare-and-set. */
+export async function increment(store: EventStore, times: number): Promise<void> {
+  for (let done = 0; done < times;) {
+    const entry = await store.lookUp("counter", "event1");
+    assert.ok(entry !== undefined, "the counter is there");
+    const next = sample("counter", "event1", String(Number(entry.message.content) + 1));
+    const [outcome] = await Promise.allSettled([store.persist(next, { expected: entry.revision })]);
+    if (outcome.status === "fulfilled") done += 1;
+    else if (!isRevisionConflict(outcome.reason)) throw outcome.reason;
+  }
+}
+
 /** Compares what came in no promised order. */
 export function assertSameSet<Item>(actual: readonly Item[], expected: readonly Item[], what: string): void {
   const sorted = (items: readonly Item[]): readonly string[] => items.map((item) => JSON.stringify(item)).sort();

@@ -4,7 +4,7 @@ import type { EventStore } from "../../stores/event-store.ts";
 import type { Bench, KitTest } from "./kit-test.ts";
 
 import { isRevisionConflict } from "../../errors.ts";
-import { allDue, allKeys, assertConflict, contentOf, persistAll, sample } from "./kit-test.ts";
+import { allDue, allKeys, assertConflict, contentOf, increment, persistAll, sample } from "./kit-test.ts";
 
 /** Handles on one store, as the replicas of a service have them. */
 export const sharedTests: readonly KitTest[] = [
@@ -131,15 +131,4 @@ export const sharedTests: readonly KitTest[] = [
 
 async function twoHandles({ store, openAnother }: Bench): Promise<readonly [EventStore, EventStore]> {
   return [store, await openAnother()];
-}
-
-async function increment(store: EventStore, times: number): Promise<void> {
-  for (let done = 0; done < times;) {
-    const entry = await store.lookUp("counter", "event1");
-    assert.ok(entry !== undefined, "the counter is there");
-    const next = sample("counter", "event1", String(Number(entry.message.content) + 1));
-    const [outcome] = await Promise.allSettled([store.persist(next, { expected: entry.revision })]);
-    if (outcome.status === "fulfilled") done += 1;
-    else if (!isRevisionConflict(outcome.reason)) throw outcome.reason;
-  }
 }
