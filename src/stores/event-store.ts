@@ -79,7 +79,7 @@ export interface EventStoreFeatures {
  * - `listDue` reports every entry with `dueAt <= before`, oldest first, each once over its pages; it never removes one.
  * - `scope(name)` is a store of its own over the same resources: no call on one sees or touches the other.
  * - `close` is idempotent, waits for what is in flight, and closes only what the adapter itself opened; calls after it reject with
- *   `ERR_STORE_CLOSED`. Closing a scope closes nothing: the store it came from owns the resources.
+ *   `ERR_STORE_CLOSED`, retryable: another process may still take the message. Closing a scope closes nothing: the store it came from owns the resources.
  */
 export interface EventStore {
   readonly features: EventStoreFeatures;

@@ -265,6 +265,6 @@ function countUpTo(sortedKeys: readonly string[], key: string): number {
 function closed(): EventDriverError {
   return new EventDriverError("ERR_STORE_CLOSED", {
     message: "this memory store was closed; open a new one, or close it after its last use",
-    retryable: false,
+    retryable: true,
   });
 }

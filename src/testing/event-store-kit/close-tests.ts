@@ -63,6 +63,7 @@ export const closeTests: readonly KitTest[] = [
         const error = await rejectionOf(call(closed));
         assert.ok(isEventDriverError(error), `the error is one of event-driver's: ${String(error)}`);
         assert.equal(error.code, "ERR_STORE_CLOSED");
+        assert.equal(error.retryable, true, "another process may still take the message");
       }
     },
   })),
