@@ -77,17 +77,14 @@ test("an object deeper than 64 levels goes in as a string", async () => {
 });
 
 test("whatever its sources hold, the composed content is JSON with exactly these sources", async () => {
+  const contents = fc.oneof(almostJson(), fc.string({ unit: "binary" }));
   await fc.assert(
-    fc.asyncProperty(
-      fc.dictionary(sourceName(), fc.oneof(fc.json(), fc.string({ unit: "binary" })), { minKeys: 1, maxKeys: 4 }),
-      async (contents) => {
-        const emitted = await join(...Object.entries(contents).map(([source, content]) => event(source, { content })));
+    fc.asyncProperty(fc.dictionary(fc.string({ maxLength: 6 }), contents, { minKeys: 1, maxKeys: 4 }), async (given) => {
+      const emitted = await join(...Object.entries(given).map(([source, content]) => event(source, { content })));
 
-        const parsed: unknown = JSON.parse(String(emitted.content));
-        expect(Object.keys(Object(parsed)).sort()).toEqual(Object.keys(contents).sort());
-      },
-    ),
-    { numRuns: 25 },
+      const parsed: object = JSON.parse(String(emitted.content));
+      expect(new Set(Object.keys(parsed))).toEqual(new Set(Object.keys(given)));
+    }),
   );
 });
 
@@ -159,7 +156,9 @@ async function join(...messages: readonly Message[]): Promise<Message> {
   return emitted;
 }
 
-/** Names without lone surrogates, which JSON text cannot hold unescaped. */
-function sourceName(): fc.Arbitrary<string> {
-  return fc.string({ unit: "grapheme", minLength: 1, maxLength: 6 });
+/** Pieces of JSON in an order that sometimes makes an object, and mostly only looks like one. */
+function almostJson(): fc.Arbitrary<string> {
+  return fc
+    .array(fc.constantFrom("{", "}", "[", "]", ",", ":", '"a"', '"event9":', "1", " "), { maxLength: 8 })
+    .map((parts) => parts.join(""));
 }

@@ -59,6 +59,11 @@ export async function entriesOf(store: EventStore, key = "order-1", scope = "joi
   return [...(await store.scope(scope).listSourcesByKey(key))].sort();
 }
 
+/** One of several processes, for tests that spread messages over them. */
+export function oneOf<Item>(items: readonly [Item, ...(readonly Item[])], index: number): Item {
+  return items[index % items.length] ?? items[0];
+}
+
 export function never(): Promise<never> {
   return new Promise(() => {});
 }
