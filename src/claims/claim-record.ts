@@ -70,6 +70,8 @@ export interface FoundClaim {
   readonly revision: Revision;
   /** Whether its owner's time is over, on the store's clock where it has one. */
   readonly leaseOver: boolean;
+  /** When a sweep has to look at it, in epoch milliseconds. */
+  readonly dueAt: number | undefined;
 }
 
 /** How one kind of claim is kept. */
@@ -93,13 +95,13 @@ export function encodeClaim(key: string, source: string, record: ClaimRecord): M
 
 /** @throws EventDriverError `ERR_STORE_CORRUPT` when the entry is no claim: something else wrote into this scope. */
 export function decodeClaim(stored: StoredMessage, rules: ClaimRules, now: number): FoundClaim {
-  const { message, revision, storedAt, readAt } = stored;
+  const { message, revision, storedAt, readAt, dueAt } = stored;
   const record = parseRecord(message);
   const leaseOver =
     storedAt !== undefined && readAt !== undefined
       ? readAt - storedAt >= record.lease
       : now - record.writtenAt >= record.lease + rules.skewAllowance;
-  return { record, revision, leaseOver };
+  return { record, revision, leaseOver, dueAt };
 }
 
 /** A message as a JSON value that {@link unpackMessage} gives back as it was; bytes become base64. */

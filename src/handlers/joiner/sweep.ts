@@ -2,7 +2,7 @@ import type { FoundClaim } from "../../claims/claim-record.ts";
 import type { Context } from "../../context.ts";
 import type { Message } from "../../message.ts";
 import type { SweepReport } from "../../pipeline/handler.ts";
-import type { DueEntry } from "../../stores/event-store.ts";
+import type { DueEntry, StoredMessage } from "../../stores/event-store.ts";
 
 import { changeClaim, findClaim, isTakeable } from "../../claims/claim.ts";
 import { unpackFailure } from "../../claims/claim-record.ts";
@@ -62,7 +62,8 @@ async function finish(join: JoinSettings, sweep: SweepSettings, ctx: Context, en
   const { key } = entry;
   const found = await findClaim(join.rules, ctx, key);
   if (entry.source === windowEntry) return finishWindow(join, sweep, ctx, key, found, next);
-  if (found === undefined || entry.source !== outcomeEntry) return false;
+  // It may have moved on since it was listed: what ended meanwhile is not past its retention.
+  if (found === undefined || entry.source !== outcomeEntry || !isDue(found, ctx)) return false;
   if (isOpen(found)) {
     await clearOpenJoin(join, ctx, key, found);
     return true;
@@ -74,6 +75,10 @@ async function finish(join: JoinSettings, sweep: SweepSettings, ctx: Context, en
   return true;
 }
 
+function isDue({ dueAt }: Pick<FoundClaim | StoredMessage, "dueAt">, { clock }: Context): boolean {
+  return dueAt !== undefined && dueAt <= clock.now();
+}
+
 async function finishWindow(
   join: JoinSettings,
   sweep: SweepSettings,
@@ -82,16 +87,16 @@ async function finishWindow(
   found: FoundClaim | undefined,
   next: JoinNext,
 ): Promise<boolean> {
+  const window = await join.rules.store.lookUp(key, windowEntry, { signal: liveSignal(ctx) });
+  if (window === undefined || !isDue(window, ctx)) return false;
   if (found === undefined || isOpen(found)) {
     const claim = await sealAndDecide(join, ctx, key, found, "window", "timeout");
     if (claim !== undefined) return emitOrReport(join, sweep, ctx, key, () => emit(join, claim, ctx, next));
   }
   // The outcome decides now, and has a due time of its own; or there was nothing left that a window could end.
-  const window = await join.rules.store.lookUp(key, windowEntry, { signal: liveSignal(ctx) });
   const outcome = await findClaim(join.rules, ctx, key);
   const isDecided = outcomeOf(outcome?.record.data) !== undefined;
-  const { sources } = await listJoin(join, ctx, key);
-  if (window !== undefined && (isDecided || sources.size === 0))
+  if (isDecided || (await listJoin(join, ctx, key)).sources.size === 0)
     await removeEntry(join.rules.store, ctx, key, windowEntry, window.revision);
   return false;
 }
