@@ -1,6 +1,6 @@
 import { eventStoreKit, type EventStoreKitOptions } from "event-driver/testing";
 import { execFile } from "node:child_process";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 
@@ -78,7 +78,7 @@ test("a store that cannot be closed fails the test that opened it", async () => 
 });
 
 test("the kit runs in node:test as it is", async () => {
-  const file = join(import.meta.dirname, "runners", "node-test.ts");
+  const file = fileURLToPath(new URL("./children/node-test.ts", import.meta.url));
 
   const { stdout } = await promisify(execFile)(process.execPath, ["-C", "@event-driver/source", "--test-reporter=tap", file]);
 
