@@ -5,7 +5,7 @@ import type { Message } from "../../message.ts";
 import type { AnyMessage, Handler, Next } from "../../pipeline/handler.ts";
 
 import { EventDriverError, quote } from "../../errors.ts";
-import { withAttributes, withContent } from "../../message.ts";
+import { createMessage, withAttributes } from "../../message.ts";
 import { describeIssues } from "./issues.ts";
 import { requireSchema } from "./require-schema.ts";
 
@@ -45,7 +45,8 @@ function settle(
 }
 
 function write(value: unknown, ctx: Context, message: AnyMessage, next: Next<Context, Message<string>>): Promise<void> {
-  const encoded = withContent(message, toJson(value, message));
+  // Made anew, for a decoded message carries more than a message does.
+  const encoded = createMessage({ ...message, content: toJson(value, message) });
   return next(
     ctx,
     isJsonType(message.attributes["datacontenttype"]) ? encoded : withAttributes(encoded, { datacontenttype: "application/json" }),

@@ -12,7 +12,7 @@ import { pipeline } from "../../../src/pipeline/pipeline.ts";
 
 const Order = z.object({ total: z.number(), note: z.string().default("") });
 
-test("content is read as JSON and becomes what the schema makes of it; the rest of the message stays", async () => {
+test("content is read as JSON and becomes what the schema makes of it; the rest stays, and the message as it came goes along", async () => {
   const message = createMessage({
     id: "o-1",
     key: "order-1",
@@ -24,7 +24,7 @@ test("content is read as JSON and becomes what the schema makes of it; the rest 
 
   const decoded = await run(Order, message);
 
-  expect(decoded).toEqual({ ...message, content: { total: 12, note: "" } });
+  expect(decoded).toEqual({ ...message, content: { total: 12, note: "" }, encoded: message });
 });
 
 test("bytes are read as UTF-8", async () => {
