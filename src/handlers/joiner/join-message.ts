@@ -58,10 +58,10 @@ export async function joinMessage(
       progress = "wait";
     } else {
       found = listing.hasOutcome ? await findClaim(join.rules, ctx, message.key) : undefined;
-      progress =
-        found === undefined || isOpen(found)
-          ? await advance(join, ctx, message, accepted, listing, found, next)
-          : await conclude(join, arrival, ctx, message, accepted, found, next);
+      // An outcome that was listed and has gone since took the entries of its join with it: what was listed beside it counts no more.
+      if (listing.hasOutcome && found === undefined) progress = "wait";
+      else if (found === undefined || isOpen(found)) progress = await advance(join, ctx, message, accepted, listing, found, next);
+      else progress = await conclude(join, arrival, ctx, message, accepted, found, next);
     }
     if (progress === "finished") return;
     if (progress === "wait" && !(await waiting.pause())) return giveUpWaiting(join, arrival, ctx, message, found);
@@ -81,6 +81,7 @@ async function advance(
   const { key } = message;
   const trigger = identityOf(message);
   const isOver = listing.hasWindow && join.windowLength !== undefined && (await isWindowOver(join, ctx, key));
+  if (isOver === undefined) return "wait";
   if (!isOver && !join.condition.holds(listing.sources)) {
     if (!listing.hasWindow) await openWindow(join, ctx, key);
     ctx.ended(accepted.superseded ? "superseded" : "waiting");
@@ -143,10 +144,10 @@ async function discard(join: JoinSettings, ctx: Context, message: Message, { wro
 
 /**
  * The emission is still another's when the time is up. What began it fails, so that its sender delivers it again; any other message is stored, its
- * outcome is durable, and where a sweep runs that is enough.
+ * outcome is durable with it among the members, and where a sweep runs that is enough. Under a seal nothing is decided yet, so there it fails too.
  */
 function giveUpWaiting(join: JoinSettings, arrival: ArrivalSettings, ctx: Context, message: Message, found: FoundClaim | undefined): void {
-  if (found === undefined || found.record.trigger === identityOf(message) || !arrival.isSwept(ctx))
-    throw inProgress(message.id, join.rules.lease);
+  const isDecided = outcomeOf(found?.record.data) !== undefined;
+  if (!isDecided || found?.record.trigger === identityOf(message) || !arrival.isSwept(ctx)) throw inProgress(message.id, join.rules.lease);
   ctx.ended("waiting");
 }

@@ -84,9 +84,10 @@ export async function openWindow(settings: JoinSettings, ctx: Context, key: stri
   }
 }
 
-export async function isWindowOver(settings: JoinSettings, ctx: Context, key: string): Promise<boolean> {
+/** Resolves to `undefined` where there is none: one that was listed has been removed meanwhile. */
+export async function isWindowOver(settings: JoinSettings, ctx: Context, key: string): Promise<boolean | undefined> {
   const window = await settings.rules.store.lookUp(key, windowEntry, { signal: liveSignal(ctx) });
-  return window?.dueAt !== undefined && window.dueAt <= ctx.clock.now();
+  return window && window.dueAt !== undefined && window.dueAt <= ctx.clock.now();
 }
 
 /**
