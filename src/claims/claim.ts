@@ -62,7 +62,11 @@ export async function startClaim(
   }
 }
 
-/** Changes a claim that was found, without owning it. Resolves to `false` when it is no longer as found: then someone else has decided. */
+/**
+ * Changes a claim that was found, without owning it. Resolves to `false` when it is no longer as found: then someone else has decided.
+ *
+ * It is nobody's afterwards, so that an owner that comes back does not take the change for a write of its own.
+ */
 export async function changeClaim(
   rules: ClaimRules,
   ctx: Context,
@@ -71,7 +75,7 @@ export async function changeClaim(
   change: Partial<ClaimRecord>,
 ): Promise<boolean> {
   const now = ctx.clock.now();
-  const record: ClaimRecord = { ...found.record, ...change, token: crypto.randomUUID(), writtenAt: now };
+  const record: ClaimRecord = { ...found.record, ...change, owner: crypto.randomUUID(), token: crypto.randomUUID(), writtenAt: now };
   try {
     await rules.store.persist(encodeClaim(key, rules.source, record), { expected: found.revision, ...rules.times(record, now) });
     return true;
