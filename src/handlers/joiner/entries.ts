@@ -83,7 +83,8 @@ function asItCame(entry: Message, source: string): Message {
   return { ...rest, source, ...(origin !== undefined && origin !== source && { origin }) };
 }
 
-function repeatedSource(message: Message): EventDriverError {
+/** What a message is told that comes as another event of a source, where only one is allowed. */
+export function repeatedSource(message: Message): EventDriverError {
   return new EventDriverError("ERR_REPEATED_SOURCE", {
     message: `message ${quote(message.id)} is a second event of source ${quote(message.source)} for key ${quote(message.key)}; one is stored already`,
     retryable: false,

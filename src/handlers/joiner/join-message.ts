@@ -8,7 +8,7 @@ import { unpackMessage } from "../../claims/claim-record.ts";
 import { failAsCrashed, hasCrashed, repeatFailure } from "../../claims/failure.ts";
 import { inProgress, patience } from "../../claims/wait.ts";
 import { identityOf } from "../../message.ts";
-import { accept, entryName } from "./entries.ts";
+import { accept, entryName, repeatedSource } from "./entries.ts";
 import {
   attemptLimit,
   beginEmission,
@@ -112,6 +112,7 @@ async function conclude(
   if (standing === "late" || standing === "superseded") {
     if (standing === "late") await arrival.onLate(ctx, message);
     await discard(join, ctx, message, accepted);
+    if (standing === "superseded" && join.repeated === "reject") throw repeatedSource(message);
     ctx.ended(standing);
     return "finished";
   }
