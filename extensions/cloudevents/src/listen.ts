@@ -6,6 +6,7 @@ import type { EventHandlerSettings } from "./settings.ts";
 import { invalidOption } from "./errors.ts";
 import { createEventHandler } from "./event-handler.ts";
 import { requestListener } from "./request-listener.ts";
+import { slowResponses } from "./slow-responses.ts";
 
 export interface ListenOptions {
   /**
@@ -60,6 +61,7 @@ export async function startListening(
   signal?.throwIfAborted();
   const { clock, logger, requestTime } = settings;
   const handler = createEventHandler(pipeline, settings);
+  const responses = slowResponses();
   const server = createServer(
     {
       maxHeaderSize: headerBytes,
@@ -67,7 +69,7 @@ export async function startListening(
       headersTimeout: requestTime,
       connectionsCheckingInterval: Math.min(1_000, requestTime),
     },
-    requestListener(handler),
+    requestListener(handler, responses.watch),
   );
   const bound = await bind(server, port, host);
   const sweeping = sweep === false ? undefined : startSweeping(pipeline, { every: sweep.every, signal: handler.signal, logger, clock });
@@ -75,7 +77,8 @@ export async function startListening(
   const drain = async (limit: number): Promise<void> => {
     handler.stop();
     const swept = sweeping?.stop();
-    if (!(await within(Promise.all([handler.idle(), swept]), limit, clock))) {
+    const finished = Promise.all([handler.idle(), swept]).then(responses.written);
+    if (!(await within(finished, limit, clock))) {
       logger.warn({ limit }, "not everything in flight finished in time; it gives up and is to be sent again");
       handler.abort();
     }
@@ -84,20 +87,21 @@ export async function startListening(
     await unbound;
   };
 
-  const finished = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
   let closing = false;
   const close = ({ limit = drainTime }: { readonly limit?: number } = {}): Promise<void> => {
     if (!closing) {
       closing = true;
       signal?.removeEventListener("abort", onAbort);
-      void drain(limit).then(finished.resolve);
+      void drain(limit).then(closed.resolve);
     }
-    return finished.promise;
+    return closed.promise;
   };
   const onAbort = (): void => void close();
   signal?.addEventListener("abort", onAbort, { once: true });
+  if (signal?.aborted) onAbort();
 
-  return { url: urlOf(host, bound), port: bound, close, closed: finished.promise };
+  return { url: urlOf(host, bound), port: bound, close, closed: closed.promise };
 }
 
 async function bind(server: Server, port: number, host: string): Promise<number> {

@@ -24,6 +24,27 @@ test("while it drains, what is in flight finishes and everything new is told to 
   await expect(openSocket(listening.port)).rejects.toMatchObject({ code: "ECONNREFUSED" });
 });
 
+test("a reply that its sender is slow to read is written to its end", async () => {
+  const content = "x".repeat(8_000_000);
+  const replied = Promise.withResolvers<void>();
+  const orders = pipeline().use(async (ctx, message) => {
+    ctx.reply({ ...message, content });
+    replied.resolve();
+  });
+  const listening = await receiver(orders).listen({ port: 0 });
+  const slow = await ask(listening, rawPost("{}"));
+  slow.socket.pause();
+  await replied.promise;
+  await new Promise((resolve) => setImmediate(resolve));
+
+  const closing = listening.close();
+  await expect(Promise.race([closing, slow.closed, new Promise((resolve) => setImmediate(resolve, "open"))])).resolves.toBe("open");
+  slow.socket.resume();
+
+  expect((await slow.closed).length).toBeGreaterThan(content.length);
+  await closing;
+});
+
 test("what does not finish in time is made to give up, and is answered so that it comes again", async () => {
   const clock = virtualClock();
   const { listening, inFlight, aborted } = await withOneInFlight({ clock, drainTime: 5_000 });
