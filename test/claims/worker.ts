@@ -28,6 +28,7 @@ export function workerOn(shared: EventStore): Worker {
     calls.push(call);
     const plan = takePlan(plans, call);
     await plan?.before?.();
+    if (crashed) return never();
     const result = await run();
     if (crashed) return never();
     await plan?.after?.();
