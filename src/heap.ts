@@ -33,10 +33,6 @@ export class Heap<Item extends HeapItem> {
     else this.#sink(last, item.place);
   }
 
-  clear(): void {
-    this.#items.length = 0;
-  }
-
   /** All items from the first on; costs only as much as is read. The heap must not be changed meanwhile. */
   *inOrder(): Generator<Item, void> {
     const reached = new Heap<Reached<Item>>((one, other) => this.#comesBefore(one.item, other.item));

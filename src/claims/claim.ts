@@ -101,7 +101,7 @@ export class Claim {
   #record: ClaimRecord;
   #revision: Revision;
   #writes = 0;
-  #tail: Promise<unknown> = Promise.resolve();
+  #tail: Promise<unknown> | undefined;
   #lost: EventDriverError | undefined;
   #cancelRenewal: () => void;
 
@@ -166,8 +166,12 @@ export class Claim {
   }
 
   #enqueue<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#tail.then(work);
-    this.#tail = result.then(noop, noop);
+    const result = this.#tail === undefined ? work() : this.#tail.then(work);
+    const settled = (): void => {
+      if (this.#tail === tail) this.#tail = undefined;
+    };
+    const tail = result.then(settled, settled);
+    this.#tail = tail;
     return result;
   }
 
@@ -260,5 +264,3 @@ function kept(record: ClaimRecord | undefined): Partial<ClaimRecord> {
 function unchanged(): Partial<ClaimRecord> {
   return {};
 }
-
-function noop(): void {}

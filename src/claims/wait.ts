@@ -10,14 +10,16 @@ export interface Patience {
   pause(): Promise<boolean>;
 }
 
-/** Pauses that double from 10 ms to 500 ms, for `wait` milliseconds in all or until the deadline. */
+/** Pauses that double from 10 ms to 500 ms, for `wait` milliseconds from the first on, or until the deadline. */
 export function patience(ctx: Context, wait: number): Patience {
   const { clock, deadline = Infinity } = ctx;
-  const until = Math.min(clock.now() + wait, deadline);
+  let until: number | undefined;
   let delay = 10;
   return {
     async pause() {
-      const left = until - clock.now();
+      const now = clock.now();
+      until ??= Math.min(now + wait, deadline);
+      const left = until - now;
       if (left <= 0) return false;
       await sleep(clock, Math.min(delay, left), liveSignal(ctx));
       delay = Math.min(delay * 2, 500);

@@ -161,11 +161,7 @@ class MemoryEventStore implements EventStore {
   }
 
   close(): Promise<void> {
-    if (this.#place === "root") {
-      this.#shared.closed = true;
-      this.#shared.expiring.clear();
-      this.#forget();
-    }
+    if (this.#place === "root") this.#shared.closed = true;
     return Promise.resolve();
   }
 
@@ -219,13 +215,6 @@ class MemoryEventStore implements EventStore {
     if (sources?.size !== 0) return;
     this.#entries.delete(key);
     this.#sortedKeys = undefined;
-  }
-
-  #forget(): void {
-    this.#entries.clear();
-    this.#due.clear();
-    this.#sortedKeys = undefined;
-    for (const scope of this.#scopes.values()) scope.#forget();
   }
 }
 

@@ -79,7 +79,6 @@ async function advance(
   next: JoinNext,
 ): Promise<Progress> {
   const { key } = message;
-  const trigger = identityOf(message);
   const isOver = listing.hasWindow && join.windowLength !== undefined && (await isWindowOver(join, ctx, key));
   if (isOver === undefined) return "wait";
   if (!isOver && !join.condition.holds(listing.sources)) {
@@ -87,6 +86,7 @@ async function advance(
     ctx.ended(accepted.superseded ? "superseded" : "waiting");
     return "finished";
   }
+  const trigger = identityOf(message);
   const claim = isOver
     ? await sealAndDecide(join, ctx, key, found, trigger, "timeout")
     : await beginEmission(join, ctx, key, found, trigger);

@@ -57,14 +57,14 @@ export async function listJoin(settings: JoinSettings, ctx: Context, key: string
   const { entries, rules } = settings;
   const signal = liveSignal(ctx);
   // In this order, because an outcome goes after the entries: whoever finds none must not count entries that were removed with it.
-  const own = new Set(await rules.store.listSourcesByKey(key, { signal }));
-  const names = rules.store === entries ? own : new Set(await entries.listSourcesByKey(key, { signal }));
+  const own = await rules.store.listSourcesByKey(key, { signal });
+  const names = rules.store === entries ? own : await entries.listSourcesByKey(key, { signal });
   const sources = new Set<string>();
   for (const name of names) {
     const source = sourceOf(name);
     if (source !== undefined) sources.add(source);
   }
-  return { sources, hasOutcome: own.has(outcomeEntry), hasWindow: own.has(windowEntry) };
+  return { sources, hasOutcome: own.includes(outcomeEntry), hasWindow: own.includes(windowEntry) };
 }
 
 /** Whether a found outcome decides nothing: it was sealed, and what was under the seal did not end the join. */

@@ -1,9 +1,8 @@
-import type { Message } from "../../message.ts";
+import type { Attributes, Message } from "../../message.ts";
 
 import { toBase64 } from "../../base64.ts";
 import { digest } from "../../digest.ts";
 import { isJsonObject } from "../../json.ts";
-import { createMessage } from "../../message.ts";
 import { compareText, compareTimes } from "./event-time.ts";
 import { isSameEvent, type Member, memberOf } from "./members.ts";
 
@@ -28,6 +27,8 @@ export interface Composed {
 /** Source and type of every message that a joiner emits. */
 export const composedEvent = "composed-event";
 
+const composedAttributes: Attributes = Object.freeze(Object.assign(Object.create(null), { datacontenttype: "application/json" }));
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
@@ -49,15 +50,7 @@ export async function freeze(
 
 /** The message that a frozen join emits: the same one however often it is asked for. */
 export function composedMessage(key: string, { id, time, content }: Composed): Message<string> {
-  return createMessage({
-    id,
-    key,
-    source: composedEvent,
-    type: composedEvent,
-    time,
-    content,
-    attributes: { datacontenttype: "application/json" },
-  });
+  return { id, key, source: composedEvent, type: composedEvent, time, content, attributes: composedAttributes };
 }
 
 /** The data of a claim, where that is the outcome of a join. */
