@@ -12,7 +12,7 @@ export interface EventRequest {
   readonly headers: HeaderFields;
 }
 
-/** @internal A request whose body can still be read, once. */
+/** A request whose body can still be read, once. */
 export interface IncomingEventRequest extends EventRequest {
   /**
    * The whole body, before any decompression. Stops reading at the limits.
@@ -22,7 +22,6 @@ export interface IncomingEventRequest extends EventRequest {
   readBody(limits: BodyLimits): Promise<Uint8Array>;
 }
 
-/** @internal */
 export interface BodyLimits {
   readonly bytes: number;
   /** Milliseconds within which the whole of it must arrive. */
@@ -38,17 +37,15 @@ export interface EventResponse {
   readonly body?: string | Uint8Array | undefined;
 }
 
-/** @internal */
 export function bodyTooLarge(limit: number): EventDriverError {
   return new EventDriverError("ERR_TOO_LARGE", { message: `the body is larger than ${limit} bytes`, retryable: false });
 }
 
-/** @internal */
 export function bodyIncomplete(cause?: unknown): EventDriverError {
   return new EventDriverError("ERR_TIMEOUT", { message: "the body did not arrive whole and in time", retryable: true, cause });
 }
 
-/** @internal Not the sender's fault, and right as soon as the service is: so it is none of the errors that end an event. */
+/** Not the sender's fault, and right as soon as the service is: so it is none of the errors that end an event. */
 export function bodyTaken(): Error {
   return new Error("the body has been read already; mount the receiver in front of whatever reads bodies");
 }

@@ -7,7 +7,7 @@ import { invalidOption } from "./errors.ts";
 import { type KeyOptions, keyOrder } from "./key.ts";
 import { fromWire, type WireEvent } from "./wire-event.ts";
 
-/** @internal The options with every default in its place. */
+/** The options with every default in its place. */
 export interface EventHandlerSettings {
   readonly path: string | undefined;
   readonly bodyBytes: number;
@@ -28,36 +28,26 @@ export interface EventHandlerSettings {
   readonly clock: Clock;
 }
 
-/** @internal @throws EventDriverError `ERR_INVALID_OPTION` */
+/**
+ * Checks the options and puts the defaults in place.
+ *
+ * @throws EventDriverError `ERR_INVALID_OPTION`, naming the factory that was given them
+ */
 export function settingsOf(factory: string, options: EventHandlerOptions): EventHandlerSettings {
-  const { path, deadline = 30_000, contentEncodings = [], allowedOrigins, allowedRate = "*", health = {} } = options;
-  const whole = (name: WholeOption, fallback: number, least: number, most = Number.MAX_SAFE_INTEGER): number => {
-    const given = options[name] ?? fallback;
-    if (Number.isSafeInteger(given) && given >= least && given <= most) return given;
-    throw invalidOption(
-      factory,
-      name,
-      given,
-      most === Number.MAX_SAFE_INTEGER ? `a whole number from ${least}` : `a whole number from ${least} to ${most}`,
-    );
-  };
-  requirePath(factory, "path", path);
+  const { deadline = 30_000, health = {}, keyFrom } = options;
+  const keys: KeyOptions = keyFrom === undefined ? {} : { keyFrom };
+  keyOrder(factory, keys);
+  checkPaths(factory, options);
+  checkHandshake(factory, options);
   if (deadline !== false && !(deadline > 0)) throw invalidOption(factory, "deadline", deadline, "milliseconds above 0, or false");
-  for (const coding of contentEncodings) {
+  for (const coding of options.contentEncodings ?? []) {
     if (coding !== "gzip" && coding !== "deflate") throw invalidOption(factory, "contentEncodings", coding, '"gzip" and "deflate"');
   }
-  for (const origin of allowedOrigins ?? []) {
-    if (!/^(\*|[A-Za-z0-9._:-]+)$/.test(origin)) throw invalidOption(factory, "allowedOrigins", origin, 'DNS names, or "*"');
-  }
-  if (allowedRate !== "*" && !(Number.isSafeInteger(allowedRate) && allowedRate > 0))
-    throw invalidOption(factory, "allowedRate", allowedRate, 'a whole number from 1, or "*"');
-  const healthPath = health === false ? undefined : (health.path ?? "/healthz");
-  requirePath(factory, "health.path", healthPath);
-  const keys: KeyOptions = options.keyFrom === undefined ? {} : { keyFrom: options.keyFrom };
-  keyOrder(factory, keys);
+  const whole = (name: WholeOption, fallback: number, least: number, most?: number): number =>
+    wholeNumber(factory, name, options[name] ?? fallback, least, most);
 
   return {
-    path,
+    path: options.path,
     bodyBytes: whole("bodyBytes", 1_048_576, 1),
     batchEvents: whole("batchEvents", 1_000, 1),
     depth: whole("jsonDepth", 128, 1, 999),
@@ -65,14 +55,13 @@ export function settingsOf(factory: string, options: EventHandlerOptions): Event
     deadline: deadline === false ? undefined : deadline,
     concurrency: whole("concurrency", 100, 1),
     queue: whole("queue", 1_000, 0),
-    contentEncodings,
+    contentEncodings: options.contentEncodings ?? [],
     authenticate: options.authenticate,
     toMessage: options.toMessage ?? ((event) => fromWire(event, keys)),
     toResponse: options.toResponse,
-    allowedOrigins,
-    allowedRate,
-    health:
-      health === false || healthPath === undefined ? undefined : { path: healthPath, check: health.check ?? (() => Promise.resolve()) },
+    allowedOrigins: options.allowedOrigins,
+    allowedRate: options.allowedRate ?? "*",
+    health: health === false ? undefined : { path: health.path ?? "/healthz", check: health.check ?? (() => Promise.resolve()) },
     logger: options.logger ?? silentLogger,
     clock: options.clock ?? systemClock,
   };
@@ -80,6 +69,22 @@ export function settingsOf(factory: string, options: EventHandlerOptions): Event
 
 type WholeOption = "bodyBytes" | "batchEvents" | "jsonDepth" | "requestTime" | "concurrency" | "queue";
 
-function requirePath(factory: string, option: string, given: string | undefined): void {
-  if (given !== undefined && !given.startsWith("/")) throw invalidOption(factory, option, given, "a path that begins with a slash");
+function checkPaths(factory: string, { path, health }: EventHandlerOptions): void {
+  const allowed = "a path that begins with a slash";
+  if (path !== undefined && !path.startsWith("/")) throw invalidOption(factory, "path", path, allowed);
+  if (health === undefined || health === false || health.path === undefined) return;
+  if (!health.path.startsWith("/")) throw invalidOption(factory, "health.path", health.path, allowed);
+}
+
+function checkHandshake(factory: string, { allowedOrigins = [], allowedRate = "*" }: EventHandlerOptions): void {
+  for (const origin of allowedOrigins) {
+    if (!/^(\*|[A-Za-z0-9._:-]+)$/.test(origin)) throw invalidOption(factory, "allowedOrigins", origin, 'DNS names, or "*"');
+  }
+  if (allowedRate === "*" || (Number.isSafeInteger(allowedRate) && allowedRate > 0)) return;
+  throw invalidOption(factory, "allowedRate", allowedRate, 'a whole number from 1, or "*"');
+}
+
+function wholeNumber(factory: string, name: string, given: number, least: number, most?: number): number {
+  if (Number.isSafeInteger(given) && given >= least && given <= (most ?? given)) return given;
+  throw invalidOption(factory, name, given, `a whole number from ${least}${most === undefined ? "" : ` to ${most}`}`);
 }
