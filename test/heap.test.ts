@@ -34,15 +34,6 @@ test("the first item of a heap is its smallest", () => {
   );
 });
 
-test("a cleared heap is empty", () => {
-  const heap = heapOfItems();
-  heap.push({ value: 1, place: 0 });
-
-  heap.clear();
-
-  expect([...heap.inOrder()]).toEqual([]);
-});
-
 function heapOfItems(): Heap<Item> {
   return new Heap((one, other) => one.value < other.value);
 }

@@ -40,13 +40,26 @@ test("a write removes what has expired, two entries at most, oldest first and in
   const scope = store.scope("scope");
   await store.persist(message("second"), { expiresAt: 20 });
   await scope.persist(message("first"), { expiresAt: 10 });
-  await store.persist(message("third"), { expiresAt: 30 });
+  await store.persist(message("third"), { expiresAt: 1_000 });
   clock.step(1_000);
 
   await store.scope("another").persist(message("order-1"));
+  const left = [await scope.listKeys({ limit: 10 }), await store.listKeys({ limit: 10 })];
+  await store.scope("another").persist(message("order-1"));
 
-  expect(await scope.listKeys({ limit: 10 })).toEqual([]);
-  expect(await store.listKeys({ limit: 10 })).toEqual(["third"]);
+  expect(left).toEqual([[], ["third"]]);
+  expect(await store.listKeys({ limit: 10 })).toEqual([]);
+});
+
+test("an entry that is written again has the time of that writing", async () => {
+  const clock = steppingClock(1_000);
+  const store = memoryEventStore({ clock });
+  await store.persist(message("order-1"));
+  clock.step(250);
+
+  await store.persist(message("order-1"));
+
+  expect(await store.lookUp("order-1", "event1")).toMatchObject({ storedAt: 1_250 });
 });
 
 test("entries that expire do not pile up, however many are written", async () => {

@@ -117,14 +117,19 @@ test("after a crash no call reaches the store, in no scope, and none settles", a
   expect([await inner.listKeys({ limit: 1 }), await inner.scope("scope").listKeys({ limit: 1 }), asked]).toEqual([[], [], []]);
 });
 
-test("a call that is delayed when its process crashes neither settles nor happens", async () => {
-  const { clock, inner, store } = storeWith({ kind: "delay", when: "before", milliseconds: 100 });
+test.each([
+  { when: "before", stored: false },
+  { when: "after", stored: true },
+] as const)("a call that is delayed $when its effect does not settle when its process crashes", async ({ when, stored }) => {
+  const { clock, inner, store } = storeWith({ kind: "delay", when, milliseconds: 100 });
   const outcome = outcomeOf(store.persist(message));
+  await clock.advance(50);
 
   store.crash();
   await clock.advance(1_000);
 
-  expect([outcome.settled, await inner.lookUp("order-1", "event1")]).toEqual([false, undefined]);
+  expect(outcome.settled).toBe(false);
+  expect((await inner.lookUp("order-1", "event1")) !== undefined).toBe(stored);
 });
 
 test("a crash is told once, however often it is asked for", () => {
@@ -147,6 +152,17 @@ test("a late write rejects at once and lands later, even when its process has cr
   await clock.advance(1);
 
   expect(early).toBeUndefined();
+  expect(await inner.lookUp("order-1", "event1")).toBeDefined();
+});
+
+test("a late write lands even when its signal has aborted meanwhile", async () => {
+  const { clock, inner, store } = storeWith({ kind: "late-write", milliseconds: 10 });
+  const controller = new AbortController();
+  await expect(store.persist(message, { signal: controller.signal })).rejects.toMatchObject({ code: "ERR_STORE_UNAVAILABLE" });
+
+  controller.abort();
+  await clock.advance(10);
+
   expect(await inner.lookUp("order-1", "event1")).toBeDefined();
 });
 

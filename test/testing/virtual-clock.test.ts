@@ -90,12 +90,13 @@ test("cancelling a timer that has fired leaves the others alone", async () => {
   const fired: string[] = [];
   const cancel = clock.after(5, () => fired.push("first"));
   clock.after(10, () => fired.push("second"));
+  clock.after(10, () => fired.push("third"));
   await clock.advance(5);
 
   cancel();
   await clock.advance(5);
 
-  expect(fired).toEqual(["first", "second"]);
+  expect(fired).toEqual(["first", "second", "third"]);
 });
 
 test("runNext moves to the next timer and fires only that", async () => {
@@ -107,6 +108,16 @@ test("runNext moves to the next timer and fires only that", async () => {
   const ran = await clock.runNext();
 
   expect({ ran, fired, now: clock.now() }).toEqual({ ran: true, fired: ["first"], now: 10 });
+});
+
+test("what a timer sets off is finished when runNext returns", async () => {
+  const clock = virtualClock();
+  let finished = false;
+  clock.after(10, () => void severalPromises(50).then(() => (finished = true)));
+
+  await clock.runNext();
+
+  expect(finished).toBe(true);
 });
 
 test("runNext says when there is no timer left", async () => {

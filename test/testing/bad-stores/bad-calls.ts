@@ -48,6 +48,19 @@ export const badCalls: readonly BadStore[] = [
       ),
   },
   {
+    flaw: "storedAt is the time of the first write, so a renewed lease ends too early",
+    caughtBy: ["storedAt and readAt are given with every entry, all from one clock"],
+    open() {
+      const first = new Map<string, number>();
+      const keepingFirst = readingAs(({ storedAt = 0, ...entry }) => {
+        const { key } = entry.message;
+        first.set(key, first.get(key) ?? storedAt);
+        return { ...entry, storedAt: first.get(key) ?? storedAt };
+      });
+      return withFlaw(keepingFirst, memoryEventStore({ clock: ticking() }));
+    },
+  },
+  {
     flaw: "an entry tells not when it was read",
     caughtBy: ["storedAt and readAt are given with every entry, all from one clock"],
     open: () => withFlaw(readingAs(({ readAt: _lost, ...entry }) => entry)),

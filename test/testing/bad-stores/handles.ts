@@ -105,5 +105,5 @@ async function whenFree({ lock }: SharedData, signal: AbortSignal | undefined, f
 }
 
 function storeClosed(): EventDriverError {
-  return new EventDriverError("ERR_STORE_CLOSED", { message: "this handle was closed; open another one", retryable: false });
+  return new EventDriverError("ERR_STORE_CLOSED", { message: "this handle was closed; open another one", retryable: true });
 }
