@@ -12,7 +12,7 @@ import { createMessage } from "../../src/message.ts";
 test("no more than the limit are behind it at once, and all get there in the order they came", async () => {
   const work = controlledWork();
   const stage = concurrency({ limit: 2 });
-  const runs = ["a", "b", "c", "d"].map((id) => stage.process(createContext(), message(id), work.next));
+  const runs = ["a", "b", "c", "d"].map((id) => stage.process(createContext(), message(id, `key of ${id}`), work.next));
   await settled();
   expect(work.running).toEqual(["a", "b"]);
 
@@ -27,6 +27,23 @@ test("no more than the limit are behind it at once, and all get there in the ord
   work.finish("d");
   await Promise.all(runs);
   expect(work.started).toEqual(["a", "b", "c", "d"]);
+});
+
+test("a message that comes when a place has just been given away waits like any other", async () => {
+  const work = controlledWork();
+  const stage = concurrency({ limit: 1 });
+  const runs = ["a", "b"].map((id) => stage.process(createContext(), message(id), work.next));
+  work.finish("a");
+  await settled();
+
+  runs.push(stage.process(createContext(), message("c"), work.next));
+  await settled();
+
+  expect(work.running).toEqual(["b"]);
+  work.finish("b");
+  await settled();
+  work.finish("c");
+  await Promise.all(runs);
 });
 
 test("a failure gives its place away as a success does", async () => {

@@ -90,6 +90,24 @@ describe("list", () => {
     expect(rest.map(({ message }) => message.id)).toEqual(["2", "3"]);
   });
 
+  test("looks further when a dead letter is removed between its key and itself being read", async () => {
+    const memory = memoryEventStore();
+    for (const key of ["a", "b", "c"]) await putAside(memory, createMessage({ ...order, key }));
+    const [first] = await deadLetters(memory).list({ limit: 1 });
+    const gone = some(first);
+    const store = faultyEventStore(memory, {
+      decide({ operation, key }) {
+        if (operation === "lookUpByKey" && key === gone.message.key) void deadLetters(memory).remove(gone);
+        return undefined;
+      },
+    });
+
+    const page = await deadLetters(store).list({ limit: 1 });
+
+    expect(page).toHaveLength(1);
+    expect(page).not.toContainEqual(gone);
+  });
+
   test.each([0, 1.5, NaN])("refuses a limit of %d", async (limit) => {
     await expect(deadLetters(memoryEventStore()).list({ limit })).rejects.toMatchObject({ code: "ERR_INVALID_OPTION" });
   });
