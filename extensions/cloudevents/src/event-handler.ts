@@ -48,7 +48,7 @@ export function createEventHandler(pipeline: Processor, settings: EventHandlerSe
     try {
       return await receive(request);
     } catch (error) {
-      // Of authenticate, of toResponse, or of a reply that no CloudEvent can carry.
+      // Of authenticate, of toResult, or of a reply that no CloudEvent can carry.
       logger.error({ err: error }, "a request could not be answered as its outcome asks for");
       return problemResponse(statusOfFailure(error));
     } finally {

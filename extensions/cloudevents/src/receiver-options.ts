@@ -100,7 +100,7 @@ export interface EventHandlerOptions extends KeyOptions {
    *
    * Mind what a sender makes of a status: after 2xx it never sends the event again.
    */
-  readonly toResponse?: ((received: ReceivedEvents) => EventResponse | undefined) | undefined;
+  readonly toResult?: ((received: ReceivedEvents) => EventResponse | undefined) | undefined;
   /**
    * Origins that the abuse-protection handshake grants, each a DNS name, or `"*"` for all.
    * @default none: OPTIONS is answered with 405

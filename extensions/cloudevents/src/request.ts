@@ -2,7 +2,7 @@ import { type Clock, EventDriverError } from "event-driver";
 
 import type { HeaderFields } from "./http-decode.ts";
 
-/** What `authenticate`, `toMessage` and `toResponse` see of a request. */
+/** What `authenticate`, `toMessage` and `toResult` see of a request. */
 export interface EventRequest {
   readonly method: string;
   /** Without the query. Where a framework has mounted the receiver, what is left behind the mount point. */

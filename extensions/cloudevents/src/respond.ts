@@ -13,8 +13,8 @@ import { type EventStatus, isRetriedStatus, statusOf } from "./status.ts";
 export function respond(received: ReceivedEvents, settings: EventHandlerSettings): EventResponse {
   const statuses = received.outcomes.map(statusOf);
   for (const [index, outcome] of received.outcomes.entries()) logFailure(outcome, statuses[index]?.status ?? 500, settings);
-  const own = settings.toResponse?.(received);
-  if (own !== undefined) return checkResponse("toResponse", own);
+  const own = settings.toResult?.(received);
+  if (own !== undefined) return checkResponse("toResult", own);
   return received.mode === "batch" ? ofBatch(received, statuses) : ofOne(received, statuses);
 }
 

@@ -20,7 +20,7 @@ export interface EventHandlerSettings {
   readonly contentEncodings: readonly ("gzip" | "deflate")[];
   readonly authenticate: EventHandlerOptions["authenticate"];
   readonly toMessage: (event: WireEvent, request: EventRequest) => Message;
-  readonly toResponse: EventHandlerOptions["toResponse"];
+  readonly toResult: EventHandlerOptions["toResult"];
   readonly allowedOrigins: readonly string[] | undefined;
   readonly allowedRate: number | "*";
   readonly health: { readonly path: string; readonly check: () => Promise<unknown> } | undefined;
@@ -58,7 +58,7 @@ export function settingsOf(factory: string, options: EventHandlerOptions): Event
     contentEncodings: options.contentEncodings ?? [],
     authenticate: options.authenticate,
     toMessage: options.toMessage ?? ((event) => fromWire(event, keys)),
-    toResponse: options.toResponse,
+    toResult: options.toResult,
     allowedOrigins: options.allowedOrigins,
     allowedRate: options.allowedRate ?? "*",
     health: health === false ? undefined : { path: health.path ?? "/healthz", check: health.check ?? (() => Promise.resolve()) },

@@ -75,7 +75,7 @@ describe("an event", () => {
   test("may be answered in the user's own way", async () => {
     const { pipeline: orders } = recording();
     const handle = fetchHandler(orders, {
-      toResponse: ({ outcomes: [outcome] }) =>
+      toResult: ({ outcomes: [outcome] }) =>
         outcome?.status === "done" ? { status: 201, headers: { "x-id": outcome.message.id } } : undefined,
     });
 

@@ -90,8 +90,8 @@ describe("receiver", () => {
     { status: 200, headers: { "x y": "1" } },
     { status: 200, headers: { "x-y": "1\r\nset-cookie: a=b" } },
     { status: 200, headers: { "Upper-Case": "1" } },
-  ])("survives a toResponse that gives %j, and lets the sender try again", async (response) => {
-    const { url } = await listen(recording().pipeline, { toResponse: () => response });
+  ])("survives a toResult that gives %j, and lets the sender try again", async (response) => {
+    const { url } = await listen(recording().pipeline, { toResult: () => response });
 
     expect((await send(url, binary())).status).toBe(500);
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
@@ -104,7 +104,7 @@ describe("receiver", () => {
   });
 
   test("writes no body where the status has none", async () => {
-    const { url } = await listen(recording().pipeline, { toResponse: () => ({ status: 204, body: "x" }) });
+    const { url } = await listen(recording().pipeline, { toResult: () => ({ status: 204, body: "x" }) });
 
     const responses = [await send(url, binary()), await send(url, binary())];
 
