@@ -30,9 +30,11 @@ export function transformer(...rules: readonly Rule[]): Handler {
     traits: { name: "transformer" },
     process(ctx, message, next) {
       let transformed = message;
-      for (const [index, rule] of rules.entries()) {
+      let applied = 0;
+      for (const rule of rules) {
         const result = rule(transformed, ctx);
-        if (isPending(result)) return finish(result, rules.slice(index + 1), ctx, next);
+        applied += 1;
+        if (isPending(result)) return finish(result, rules.slice(applied), ctx, next);
         transformed = result;
       }
       return next(ctx, transformed);
