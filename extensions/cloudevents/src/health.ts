@@ -18,14 +18,12 @@ export function answerHealth({ health, logger }: EventHandlerSettings): (stoppin
     } catch (error) {
       logger.warn({ err: error }, "the health check failed");
       return false;
-    } finally {
-      running = undefined;
     }
   };
 
   return async (stopping) => {
     if (stopping) return problemResponse({ status: 503, detail: "The service is shutting down." });
-    running ??= check();
+    running ??= check().finally(() => (running = undefined));
     return (await running) ? healthy : problemResponse({ status: 503, detail: "The service cannot do its work now." });
   };
 }

@@ -344,6 +344,19 @@ describe("what is not an event", () => {
     expect((await fetchHandler(recording().pipeline, { health: false })(plain("GET", "/healthz"))).status).toBe(405);
   });
 
+  test("is healthy again as soon as a check succeeds again, however the one before has failed", async () => {
+    const check = vi.fn<() => Promise<unknown>>(() => Promise.resolve());
+    const handle = fetchHandler(recording().pipeline, { health: { check } });
+    const statuses: number[] = [];
+
+    check.mockImplementationOnce(() => {
+      throw new Error("closed");
+    });
+    for (let asked = 0; asked < 2; asked += 1) statuses.push((await handle(plain("GET", "/healthz"))).status);
+
+    expect(statuses).toEqual([503, 200]);
+  });
+
   test("makes one check for all who ask at the same time", async () => {
     const check = vi.fn<() => Promise<void>>(() => Promise.resolve());
     const handle = fetchHandler(recording().pipeline, { health: { check } });
