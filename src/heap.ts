@@ -29,8 +29,15 @@ export class Heap<Item extends HeapItem> {
   remove(item: Item): void {
     const last = this.#items.pop();
     if (last === undefined || last === item) return;
-    if (this.#comesBefore(last, item)) this.#rise(last, item.place);
-    else this.#sink(last, item.place);
+    last.place = item.place;
+    this.move(last);
+  }
+
+  /** Puts an item of this heap where it belongs since what it is ordered by has changed. */
+  move(item: Item): void {
+    const { place } = item;
+    this.#rise(item, place);
+    if (item.place === place) this.#sink(item, place);
   }
 
   /** All items from the first on; costs only as much as is read. The heap must not be changed meanwhile. */
