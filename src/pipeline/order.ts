@@ -3,7 +3,7 @@ import type { Traits } from "./handler.ts";
 import { EventDriverError } from "../errors.ts";
 
 /**
- * Refuses orders of stages that lose messages: what is put aside cannot be retried in front, and what returns early cannot be guarded in front.
+ * Refuses orders of stages that lose messages: what is put aside cannot be retried or guarded in front, and what returns early neither.
  *
  * @throws EventDriverError `ERR_STAGE_ORDER`, naming both stages and the order that works
  */
@@ -11,6 +11,9 @@ export function checkOrder(inFront: readonly Traits[], stage: Traits): void {
   if (stage.deadLetters) {
     const retrying = inFront.find((other) => other.retries);
     if (retrying) throw wrongOrder(stage, retrying, "a message put aside counts as done, so it would never be retried");
+    const guarding = inFront.find((other) => other.guards);
+    if (guarding)
+      throw wrongOrder(stage, guarding, "a message put aside would be remembered as done, so its replay would be skipped as a duplicate");
   }
   if (stage.detaches) {
     const guarding = inFront.find((other) => other.guards || other.retries || other.deadLetters);

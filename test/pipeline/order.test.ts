@@ -11,6 +11,7 @@ const detaching = { name: "detaching", detaches: true };
 
 test.each([
   { front: retrying, behind: deadLetter },
+  { front: guard, behind: deadLetter },
   { front: guard, behind: detaching },
   { front: retrying, behind: detaching },
   { front: deadLetter, behind: detaching },
