@@ -90,7 +90,7 @@ test("steps that run side by side all keep their results", async () => {
 
 test("a stored result is given back as JSON has it, the same in the first run and later ones", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.jsonValue(), async (value) => {
+    fc.asyncProperty(fc.jsonValue({ stringUnit: "binary-ascii" }), async (value) => {
       const results: unknown[] = [];
       const { orders, clock } = setUp(async (ctx) => {
         results.push(await ctx.step("look", () => value));

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { idempotency, type IdempotencyOptions } from "../../../src/handlers/idempotency/idempotency.ts";
 import { memoryEventStore } from "../../../src/stores/memory-event-store.ts";
-import { interceptedStore } from "../../claims/intercepted-store.ts";
+import { withoutCompareAndSet } from "../../claims/plain-store.ts";
 
 const refused: readonly (readonly [keyof IdempotencyOptions, Partial<IdempotencyOptions>, string])[] = [
   ["lease", { lease: 0 }, "idempotency: lease is 0, allowed is milliseconds above 0"],
@@ -27,7 +27,7 @@ test("options that were refused leave the scope free", () => {
 });
 
 test("a store that cannot compare and set is refused with what to give instead", () => {
-  const store = { ...interceptedStore(memoryEventStore(), (_call, run) => run()), features: { compareAndSet: false, clock: false } };
+  const store = withoutCompareAndSet(memoryEventStore());
 
   expect(() => idempotency({ store })).toThrow(
     expect.objectContaining({ code: "ERR_UNSUPPORTED", message: expect.stringContaining("idempotency({ store: ") }),
