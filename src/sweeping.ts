@@ -57,7 +57,7 @@ export function startSweeping(pipeline: Pick<Processor, "sweep">, options: Sweep
 
   const sweepOnce = async (): Promise<boolean> => {
     try {
-      const report = await pipeline.sweep(createContext({ signal, logger, clock }));
+      const report = await following(signal, (each) => pipeline.sweep(createContext({ signal: each, logger, clock })));
       for (const error of report.errors) logger.error({ err: error }, "a sweep could not finish an entry and will try it again");
       return report.more && report.errors.length === 0;
     } catch (error) {
@@ -73,6 +73,23 @@ export function startSweeping(pipeline: Pick<Processor, "sweep">, options: Sweep
       return running;
     },
   };
+}
+
+/** Lends a signal that follows the given one for one sweep only: what is swept may listen to it, and would else stay on one that outlives it. */
+async function following<Result>(
+  signal: AbortSignal | undefined,
+  sweep: (signal: AbortSignal | undefined) => Promise<Result>,
+): Promise<Result> {
+  if (signal === undefined) return sweep(undefined);
+  const lent = new AbortController();
+  const abort = (): void => lent.abort(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await sweep(lent.signal);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }
 
 const yes = (): boolean => true;
