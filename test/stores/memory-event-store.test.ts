@@ -51,6 +51,19 @@ test("a write removes what has expired, two entries at most, oldest first and in
   expect(await store.listKeys({ limit: 10 })).toEqual([]);
 });
 
+test("an entry that expires later than it did does not hold up the removal of others", async () => {
+  const clock = steppingClock(0);
+  const store = memoryEventStore({ clock });
+  await store.persist(message("postponed"), { expiresAt: 10 });
+  await store.persist(message("expired"), { expiresAt: 20 });
+  await store.persist(message("postponed"), { expiresAt: 10_000 });
+  clock.step(1_000);
+
+  await store.scope("another").persist(message("order-1"));
+
+  expect(await store.listKeys({ limit: 10 })).toEqual(["postponed"]);
+});
+
 test("an entry that is written again has the time of that writing", async () => {
   const clock = steppingClock(1_000);
   const store = memoryEventStore({ clock });
