@@ -1,0 +1,48 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+import type { RunCase } from "../harness/result.ts";
+
+import { alternate, measurements } from "../harness/alternate.ts";
+import { startChild } from "../harness/child.ts";
+import { check } from "../harness/result.ts";
+import { temporaryFolder } from "../harness/temporary-folder.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const ours = "event-driver, as it is published";
+const empty = "an empty module";
+
+/** A new process for each import, for the second one of a process costs nothing. */
+export const importTime: RunCase = async ({ quick }) => {
+  const folder = temporaryFolder();
+  buildInto(folder);
+  writeFileSync(join(folder, "empty.js"), "export {};\n");
+
+  const samples = await alternate(
+    [
+      { name: ours, round: () => timeToImport(join(folder, "index.js")) },
+      { name: empty, round: () => timeToImport(join(folder, "empty.js")) },
+    ],
+    { warmUp: 2, measured: quick ? 7 : 31 },
+  );
+
+  const empties = samples.get(empty) ?? [];
+  const differences = (samples.get(ours) ?? []).map((time, round) => time - (empties[round] ?? Number.NaN));
+  return {
+    measurements: measurements(samples, "ms"),
+    checks: [check(`time of ${ours} - ${empty}`, differences, "ms", { most: 30 })],
+  };
+};
+
+/** Into a folder of our own: the project's dist may be used, or be old. */
+function buildInto(folder: string): void {
+  execFileSync("tsc", ["-p", "tsconfig.build.json", "--outDir", folder], { cwd: root, stdio: "inherit" });
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
+}
+
+async function timeToImport(file: string): Promise<number> {
+  const child = startChild(new URL("../children/import.ts", import.meta.url), [pathToFileURL(file).href]);
+  return Number(await child.hear());
+}

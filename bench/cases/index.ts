@@ -1,0 +1,32 @@
+import type { RunCase } from "../harness/result.ts";
+
+/** A case as it is listed; its file is loaded only by the process that runs it. */
+export interface ListedCase {
+  readonly title: string;
+  readonly load: () => Promise<RunCase>;
+}
+
+/** Every case, by the name that `--case` takes. */
+export const cases: ReadonlyMap<string, ListedCase> = new Map([
+  ["stages", { title: "five pass-through stages, a message", load: async () => (await import("./stages.ts")).stages }],
+  [
+    "idempotency",
+    { title: "idempotency on a memory store, a message", load: async () => (await import("./idempotency.ts")).idempotencyOnMemory },
+  ],
+  ["tutorial", { title: "the whole tutorial on a memory store, a message", load: async () => (await import("./tutorial.ts")).tutorial }],
+  [
+    "sqlite-in-flight",
+    { title: "the whole tutorial on SQLite, FULL, 64 orders in flight", load: async () => (await import("./sqlite.ts")).inFlight },
+  ],
+  [
+    "sqlite-single",
+    { title: "the whole tutorial on SQLite, FULL, one message at a time", load: async () => (await import("./sqlite.ts")).oneAtATime },
+  ],
+  ["receiver", { title: "server CPU for a request of 1 KiB", load: async () => (await import("./receiver.ts")).receiverRequests }],
+  [
+    "heap",
+    { title: "heap over messages through the tutorial with windows that expire", load: async () => (await import("./heap.ts")).heap },
+  ],
+  ["import", { title: "importing event-driver", load: async () => (await import("./import-time.ts")).importTime }],
+  ["bundle", { title: "size of a bundle for the browser or an edge runtime", load: async () => (await import("./bundle.ts")).bundle }],
+]);

@@ -1,0 +1,53 @@
+import { writeFile } from "node:fs/promises";
+import { availableParallelism, cpus, totalmem } from "node:os";
+import { parseArgs } from "node:util";
+
+import type { CaseResult } from "./harness/result.ts";
+
+import { cases } from "./cases/index.ts";
+import { startChild } from "./harness/child.ts";
+import { formatCase, formatSummary } from "./harness/report.ts";
+
+const usage = `npm run bench -- [--case NAME]... [--quick] [--json FILE]\ncases: ${[...cases.keys()].join(", ")}\n`;
+
+const { values } = parseArgs({
+  options: {
+    case: { type: "string", multiple: true, default: [...cases.keys()] },
+    quick: { type: "boolean", default: false },
+    json: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+
+const unknown = values.case.filter((name) => !cases.has(name));
+if (values.help || unknown.length > 0) {
+  if (unknown.length > 0) process.stderr.write(`no case is called ${unknown.join(", ")}\n`);
+  process.stderr.write(usage);
+  process.exitCode = values.help ? 0 : 2;
+} else {
+  await runCases(values.case, values.quick, values.json);
+}
+
+async function runCases(names: readonly string[], quick: boolean, file: string | undefined): Promise<void> {
+  const machine = { processor: cpus()[0]?.model ?? "unknown", cores: availableParallelism(), memory: totalmem(), node: process.version };
+  process.stdout.write(
+    `Node ${machine.node}, ${machine.cores} cores of ${machine.processor}${quick ? ", quick: figures are rough" : ""}\n`,
+  );
+  process.stdout.write("median, the middle half of the rounds, target, reached; ratios are made pair by pair\n\n");
+  const results: CaseResult[] = [];
+  for (const name of names) {
+    const result = await runCase(name, quick);
+    results.push(result);
+    process.stdout.write(`${formatCase(result)}\n`);
+  }
+  process.stdout.write(formatSummary(results));
+  if (file !== undefined) {
+    const measured = { at: new Date().toISOString(), quick, machine, cases: results };
+    await writeFile(file, `${JSON.stringify(measured, undefined, 2)}\n`);
+  }
+}
+
+async function runCase(name: string, quick: boolean): Promise<CaseResult> {
+  const child = startChild(new URL("case.ts", import.meta.url), [name, JSON.stringify({ quick })]);
+  return JSON.parse(await child.hear());
+}
