@@ -5,14 +5,14 @@ import type { AnyMessage, Handler, PassThrough, StageFunction, SweepReport, Trai
 import { beginRun, createContext, givenSignal } from "../context.ts";
 import { invalidOption } from "../errors.ts";
 import { type BatchOptions, processInBatch, type Settlement } from "./batch.ts";
-import { compose, type Link } from "./compose.ts";
+import { compose, type ComposedStage, type Link } from "./compose.ts";
 import { checkOrder } from "./order.ts";
 import { Races } from "./race.ts";
 import { missedDeadline, runBare, runRaced } from "./run.ts";
 
 export interface PipelineOptions {
   /**
-   * Milliseconds within which each message must be done, where its context has no deadline of its own.
+   * Milliseconds within which each message must be done. Where its context has a deadline of its own, the sooner one counts.
    * @default none
    */
   readonly deadline?: number;
@@ -76,15 +76,22 @@ export function pipeline<In extends AnyMessage = Message>(options: PipelineOptio
   return new StagePipeline<In, In, Context>([], deadline);
 }
 
-/** Every kind of stage as it is run, when the compiler has checked by `use` that it fits where it stands. */
-interface Stage {
-  readonly traits: Traits;
+/** Every kind of stage as it is given, when the compiler has checked by `use` that it fits where it stands. */
+type GivenStage = GivenHandler["process"] | GivenHandler;
+
+interface GivenHandler {
+  readonly traits?: Traits;
   process(ctx: Context, message: AnyMessage, next: Link): Promise<void>;
   sweep?(ctx: Context, next: Link): Promise<SweepReport | undefined>;
   sweepContext?(ctx: Context): Context;
 }
 
-type GivenStage = Stage["process"] | (Omit<Stage, "traits"> & Partial<Pick<Stage, "traits">>);
+/** The same as it is run. */
+interface Stage extends GivenHandler {
+  readonly traits: Traits;
+  /** Needs no `this`, so that it can be called without the stage being looked up. */
+  readonly process: ComposedStage;
+}
 
 class StagePipeline<In extends AnyMessage, Out extends AnyMessage, C extends Context> implements Pipeline<In, Out, C> {
   readonly stages: readonly Traits[];
@@ -135,8 +142,9 @@ class StagePipeline<In extends AnyMessage, Out extends AnyMessage, C extends Con
   #run(from: number, ctx: Context, message: AnyMessage): Promise<void> {
     const link = this.#links[from];
     if (link === undefined) return Promise.resolve();
-    const deadline = ctx.deadline ?? (this.#deadline === undefined ? undefined : ctx.clock.now() + this.#deadline);
-    if (ctx.deadline !== undefined && ctx.deadline <= ctx.clock.now()) return Promise.reject(missedDeadline(message.id));
+    const now = this.#deadline === undefined && ctx.deadline === undefined ? 0 : ctx.clock.now();
+    if (ctx.deadline !== undefined && ctx.deadline <= now) return Promise.reject(missedDeadline(message.id));
+    const deadline = sooner(ctx.deadline, this.#deadline === undefined ? undefined : now + this.#deadline);
     const signal = givenSignal(ctx);
     const run = beginRun(ctx, deadline, this.stages);
     if (signal === undefined && deadline === undefined) return runBare(link, run, message);
@@ -151,6 +159,10 @@ async function sweepStage(stage: Stage, ctx: Context, next: Link): Promise<Sweep
   } catch (error) {
     return { finished: 0, errors: [error], more: false };
   }
+}
+
+function sooner(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }
 
 function asStage(given: GivenStage, index: number): Stage {
