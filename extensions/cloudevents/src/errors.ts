@@ -1,6 +1,4 @@
-import { EventDriverError, invalidOption, quote } from "event-driver";
-
-export { invalidOption };
+import { EventDriverError, quote } from "event-driver";
 
 /** The error for a message that no CloudEvent can carry as it is. */
 export function invalidMessage(id: string, problem: string): EventDriverError {

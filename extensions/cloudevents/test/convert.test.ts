@@ -3,7 +3,7 @@ import { createMessage, type Message } from "event-driver";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { toCloudEvent, toMessage } from "../src/convert.ts";
+import { toCloudEvent, toMessage } from "../src/event/convert.ts";
 import { jsonText, messages } from "./arbitrary-message.ts";
 
 const shared = { id: "1", source: "https://shop.example/orders#event1", type: "order.created", subject: "order-1", specversion: "1.0" };

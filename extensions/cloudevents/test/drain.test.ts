@@ -2,9 +2,9 @@ import { pipeline } from "event-driver";
 import { virtualClock } from "event-driver/testing";
 import { expect, test, vi } from "vitest";
 
-import { closeOnSignals } from "../src/close-on-signals.ts";
-import { type Listening } from "../src/listen.ts";
-import { receiver, type ReceiverOptions } from "../src/receiver.ts";
+import { closeOnSignals } from "../src/receive/close-on-signals.ts";
+import { type Listening } from "../src/receive/listen.ts";
+import { receiver, type ReceiverOptions } from "../src/receive/receiver.ts";
 import { openSocket, type RawConnection, rawPost } from "./raw-socket.ts";
 import { recording } from "./requests.ts";
 

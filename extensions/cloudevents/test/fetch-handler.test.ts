@@ -3,9 +3,9 @@ import { virtualClock } from "event-driver/testing";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
 
-import type { Authentication } from "../src/receiver-options.ts";
+import type { Authentication } from "../src/receive/receiver-options.ts";
 
-import { fetchHandler } from "../src/fetch-handler.ts";
+import { fetchHandler } from "../src/receive/fetch-handler.ts";
 import { batch, binary, eventText, failing, plain, recording, reply, structured } from "./requests.ts";
 
 describe("an event", () => {

@@ -13,7 +13,7 @@ test("nothing that the fetch handler imports comes from Node", () => {
 });
 
 test("the same walk finds what the receiver imports from Node", () => {
-  expect([...importGraph(new URL("../src/receiver.ts", import.meta.url)).outside].filter(isBuiltin)).toContain("node:http");
+  expect([...importGraph(new URL("../src/receive/receiver.ts", import.meta.url)).outside].filter(isBuiltin)).toContain("node:http");
 });
 
 interface ImportGraph {

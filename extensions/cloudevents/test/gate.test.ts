@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { createGate } from "../src/gate.ts";
+import { createGate } from "../src/receive/gate.ts";
 
 test("no more run at once than allowed, and those who wait get their turn in the order they came", async () => {
   const gate = createGate(2, 10);

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
-import type { Listening } from "../src/listen.ts";
+import type { Listening } from "../src/receive/listen.ts";
 
-import { receiver } from "../src/receiver.ts";
+import { receiver } from "../src/receive/receiver.ts";
 import { openSocket, type RawConnection, rawPost } from "./raw-socket.ts";
 import { recording } from "./requests.ts";
 

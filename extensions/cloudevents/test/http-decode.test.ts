@@ -3,7 +3,7 @@ import type { WireEvent } from "@event-driver/cloudevents";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { type HeaderFields, readEvents, readHead } from "../src/http-decode.ts";
+import { type HeaderFields, readEvents, readHead } from "../src/http/http-decode.ts";
 import { attributes, eventText } from "./requests.ts";
 
 const limits = { depth: 64, batchEvents: 10 };

@@ -3,9 +3,9 @@ import { createMessage, isEventDriverError, type Message } from "event-driver";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { readEvents, readHead } from "../src/http-decode.ts";
-import { encode, type EncodedEvent } from "../src/http-encode.ts";
-import { fromWire } from "../src/wire-event.ts";
+import { readEvents, readHead } from "../src/http/http-decode.ts";
+import { encode, type EncodedEvent } from "../src/http/http-encode.ts";
+import { fromWire } from "../src/event/wire-event.ts";
 import { jsonText, messages } from "./arbitrary-message.ts";
 
 test("a message sent in structured mode arrives the same", () => {

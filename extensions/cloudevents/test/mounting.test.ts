@@ -4,8 +4,8 @@ import { Hono } from "hono";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { afterEach, expect, test } from "vitest";
 
-import { fetchHandler } from "../src/fetch-handler.ts";
-import { receiver } from "../src/receiver.ts";
+import { fetchHandler } from "../src/receive/fetch-handler.ts";
+import { receiver } from "../src/receive/receiver.ts";
 import { binary, recording, structured } from "./requests.ts";
 
 const servers: Server[] = [];

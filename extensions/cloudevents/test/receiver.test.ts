@@ -2,9 +2,9 @@ import { pipeline, silentLogger, type SweepReport } from "event-driver";
 import { createServer } from "node:http";
 import { afterEach, describe, expect, test, vi } from "vitest";
 
-import type { Listening } from "../src/listen.ts";
+import type { Listening } from "../src/receive/listen.ts";
 
-import { receiver, type ReceiverOptions } from "../src/receiver.ts";
+import { receiver, type ReceiverOptions } from "../src/receive/receiver.ts";
 import { openSocket, rawPost } from "./raw-socket.ts";
 import { batch, binary, eventText, recording, reply, structured } from "./requests.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { retryAfterOf } from "../src/retry-after.ts";
+import { retryAfterOf } from "../src/send/retry-after.ts";
 
 const now = Date.parse("2026-11-21T13:35:00.500Z");
 

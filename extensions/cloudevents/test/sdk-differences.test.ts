@@ -1,9 +1,9 @@
 import { CloudEvent, type CloudEventV1, HTTP, type Message as SdkMessage } from "cloudevents";
 import { describe, expect, test } from "vitest";
 
-import type { WireEvent } from "../src/wire-event.ts";
+import type { WireEvent } from "../src/event/wire-event.ts";
 
-import { readEvents, readHead } from "../src/http-decode.ts";
+import { readEvents, readHead } from "../src/http/http-decode.ts";
 import { attributes, eventText } from "./requests.ts";
 
 interface HttpMessage {

@@ -1,7 +1,7 @@
 import { createMessage } from "event-driver";
 import { expect, test } from "vitest";
 
-import { senderFromEnvironment } from "../src/sender-environment.ts";
+import { senderFromEnvironment } from "../src/send/sender-environment.ts";
 import { startSink } from "./sink.ts";
 
 const order = createMessage({ key: "order-1", source: "event1", content: "" });

@@ -3,7 +3,7 @@ import { type Clock, createContext, createMessage, type Message, pipeline } from
 import { virtualClock } from "event-driver/testing";
 import { expect, test } from "vitest";
 
-import { sender } from "../src/sender.ts";
+import { sender } from "../src/send/sender.ts";
 import { startSink } from "./sink.ts";
 
 const order = createMessage({

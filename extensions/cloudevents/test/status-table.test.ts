@@ -2,8 +2,8 @@ import { type EndReason, EventDriverError, pipeline, RetryAfterError, TerminalEr
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 
-import { fetchHandler, type FetchHandlerOptions } from "../src/fetch-handler.ts";
-import { isRetriedStatus } from "../src/status.ts";
+import { fetchHandler, type FetchHandlerOptions } from "../src/receive/fetch-handler.ts";
+import { isRetriedStatus } from "../src/receive/status.ts";
 import { batch, binary, eventText, failing, plain, recording, reply, structured } from "./requests.ts";
 
 type Case = () => Promise<Response>;

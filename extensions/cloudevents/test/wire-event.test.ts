@@ -2,7 +2,7 @@ import { createMessage, identityOf, withKey, withSource } from "event-driver";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { fromWire, toWire, type WireEvent } from "../src/wire-event.ts";
+import { fromWire, toWire, type WireEvent } from "../src/event/wire-event.ts";
 import { attributeText, messages } from "./arbitrary-message.ts";
 
 test("a message that becomes an event and a message again is the same", () => {

@@ -1,11 +1,10 @@
-import { type Clock, type Logger, type Message, silentLogger, systemClock } from "event-driver";
+import { type Clock, invalidOption, type Logger, type Message, silentLogger, systemClock } from "event-driver";
 
 import type { EventHandlerOptions } from "./receiver-options.ts";
 import type { EventRequest } from "./request.ts";
 
-import { invalidOption } from "./errors.ts";
-import { type KeyOptions, keyOrder } from "./key.ts";
-import { fromWire, type WireEvent } from "./wire-event.ts";
+import { type KeyOptions, keyOrder } from "../event/key.ts";
+import { fromWire, type WireEvent } from "../event/wire-event.ts";
 
 /** The options with every default in its place. */
 export interface EventHandlerSettings {

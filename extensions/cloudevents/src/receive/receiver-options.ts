@@ -1,9 +1,9 @@
 import type { Clock, Context, EndReason, Logger, Message } from "event-driver";
 
-import type { ContentMode } from "./http-decode.ts";
-import type { KeyOptions } from "./key.ts";
+import type { ContentMode } from "../http/http-decode.ts";
+import type { KeyOptions } from "../event/key.ts";
 import type { EventRequest, EventResponse } from "./request.ts";
-import type { WireEvent } from "./wire-event.ts";
+import type { WireEvent } from "../event/wire-event.ts";
 
 /** Whether a sender may send. Anything but `accepted: true` refuses it, also a value that is not of this type. */
 export type Authentication =
@@ -67,7 +67,7 @@ export interface EventHandlerOptions extends KeyOptions {
   readonly requestTime?: number | undefined;
   /**
    * Milliseconds from the arrival of a request within which its events must be done, the wait for a place included. Then the answer is 504.
-   * Takes the place of the pipeline's own deadline; with `false` that one alone counts.
+   * The pipeline's own deadline counts too, where it is sooner; with `false` it alone does.
    * @default 30_000
    */
   readonly deadline?: number | false | undefined;

@@ -2,8 +2,8 @@ import { CloudEvent } from "cloudevents";
 
 import type { WireEvent } from "./wire-event.ts";
 
-import { toBase64 } from "./base64.ts";
-import { structuredJson } from "./structured-json.ts";
+import { toBase64 } from "../http/base64.ts";
+import { structuredJson } from "../http/structured-json.ts";
 import { saysJson, textWhereText } from "./wire-data.ts";
 
 /**

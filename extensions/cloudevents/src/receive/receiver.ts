@@ -1,9 +1,9 @@
+import { invalidOption } from "event-driver";
 import type { Processor } from "event-driver";
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 import type { EventHandlerOptions } from "./receiver-options.ts";
 
-import { invalidOption } from "./errors.ts";
 import { createEventHandler } from "./event-handler.ts";
 import { type Listening, type ListenOptions, startListening } from "./listen.ts";
 import { requestListener } from "./request-listener.ts";

@@ -1,6 +1,6 @@
 import type { Clock } from "event-driver";
 
-import type { EncodeOptions } from "./http-encode.ts";
+import type { EncodeOptions } from "../http/http-encode.ts";
 
 /** How often a sender tries by itself before the message fails. */
 export interface SenderRetry {

@@ -1,9 +1,9 @@
 import { scanJson } from "event-driver";
 
-import type { WireEvent } from "./wire-event.ts";
+import type { WireEvent } from "../event/wire-event.ts";
 
 import { toBase64 } from "./base64.ts";
-import { saysJson, textWhereText } from "./wire-data.ts";
+import { saysJson, textWhereText } from "../event/wire-data.ts";
 
 /** How deep data may be nested to be written as JSON; receivers have their limits too, and deeper data is not lost in base64. */
 const maxDepth = 63;

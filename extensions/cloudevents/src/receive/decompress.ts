@@ -1,6 +1,6 @@
 import { EventDriverError, isEventDriverError } from "event-driver";
 
-import { invalidEvent } from "./attribute-rules.ts";
+import { invalidEvent } from "../event/attribute-rules.ts";
 import { bodyTooLarge } from "./request.ts";
 
 export type ContentEncoding = "gzip" | "deflate";

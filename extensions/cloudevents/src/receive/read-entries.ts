@@ -5,7 +5,7 @@ import type { IncomingEventRequest } from "./request.ts";
 import type { EventHandlerSettings } from "./settings.ts";
 
 import { codingOf, decompress } from "./decompress.ts";
-import { type ContentMode, type DecodedEvent, readEvents, readHead } from "./http-decode.ts";
+import { type ContentMode, type DecodedEvent, readEvents, readHead } from "../http/http-decode.ts";
 import { bodyTooLarge } from "./request.ts";
 
 /** One event of a request, on its way to the pipeline or rejected. */

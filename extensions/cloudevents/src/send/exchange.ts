@@ -1,10 +1,10 @@
 import { type Clock, isEventDriverError } from "event-driver";
 
-import type { EncodedEvent } from "./http-encode.ts";
+import type { EncodedEvent } from "../http/http-encode.ts";
 import type { SenderSettings } from "./sender-settings.ts";
-import type { WireEvent } from "./wire-event.ts";
+import type { WireEvent } from "../event/wire-event.ts";
 
-import { type HeaderFields, readEvents, readHead } from "./http-decode.ts";
+import { type HeaderFields, readEvents, readHead } from "../http/http-decode.ts";
 import { readResponseBody } from "./response-body.ts";
 import { retryAfterOf } from "./retry-after.ts";
 

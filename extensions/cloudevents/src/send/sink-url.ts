@@ -1,6 +1,6 @@
 import { invalidOption } from "event-driver";
 
-import { toBase64 } from "./base64.ts";
+import { toBase64 } from "../http/base64.ts";
 
 const allowed = "an absolute http or https URL";
 

@@ -1,5 +1,5 @@
-import { isJsonType, isTextType, parseMediaType } from "./media-type.ts";
-import { utf8 } from "./utf8.ts";
+import { isJsonType, isTextType, parseMediaType } from "../http/media-type.ts";
+import { utf8 } from "../http/utf8.ts";
 
 /**
  * Data of its type: bytes are text where the type is one of text and they are UTF-8, so that the same event has the same content in every

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 
-import type { HeaderFields } from "./http-decode.ts";
+import type { HeaderFields } from "../http/http-decode.ts";
 
 import { type BodyLimits, bodyIncomplete, bodyTaken, bodyTooLarge, type IncomingEventRequest } from "./request.ts";
 

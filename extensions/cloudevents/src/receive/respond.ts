@@ -5,7 +5,7 @@ import type { EventResponse } from "./request.ts";
 import type { EventHandlerSettings } from "./settings.ts";
 
 import { checkResponse } from "./check-response.ts";
-import { encode } from "./http-encode.ts";
+import { encode } from "../http/http-encode.ts";
 import { type EventProblem, problemResponse } from "./problem.ts";
 import { type EventStatus, isRetriedStatus, statusOf } from "./status.ts";
 

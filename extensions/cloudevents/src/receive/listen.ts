@@ -1,9 +1,8 @@
-import { type Clock, type Processor, startSweeping } from "event-driver";
+import { type Clock, invalidOption, type Processor, startSweeping } from "event-driver";
 import { createServer, type Server } from "node:http";
 
 import type { EventHandlerSettings } from "./settings.ts";
 
-import { invalidOption } from "./errors.ts";
 import { createEventHandler } from "./event-handler.ts";
 import { requestListener } from "./request-listener.ts";
 import { slowResponses } from "./slow-responses.ts";

@@ -1,11 +1,11 @@
 import { invalidOption, type Message } from "event-driver";
 
-import type { KeyOptions } from "./key.ts";
+import type { KeyOptions } from "../event/key.ts";
 
-import { invalidMessage } from "./errors.ts";
+import { invalidMessage } from "../errors.ts";
 import { isUtf8Charset, parseMediaType } from "./media-type.ts";
 import { isJson, structuredJson } from "./structured-json.ts";
-import { toWire, type WireEvent } from "./wire-event.ts";
+import { toWire, type WireEvent } from "../event/wire-event.ts";
 
 /** Where an event's attributes go: into headers, with the data as the body; or into one JSON body together with the data. */
 export type ContentPlacement = "binary" | "structured";

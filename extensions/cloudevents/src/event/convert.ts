@@ -5,7 +5,7 @@ import { EventDriverError, type Message } from "event-driver";
 import type { KeyOptions } from "./key.ts";
 
 import { checkAttributes, invalidEvent, isAttributeName, isAttributeText } from "./attribute-rules.ts";
-import { fromBase64, toBase64 } from "./base64.ts";
+import { fromBase64, toBase64 } from "../http/base64.ts";
 import { exactCloudEvent, wireOf } from "./exact-cloud-event.ts";
 import { saysJson } from "./wire-data.ts";
 import { fromWire, type ToMessageOptions, toWire, type WireEvent } from "./wire-event.ts";

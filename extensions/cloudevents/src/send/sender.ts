@@ -3,9 +3,9 @@ import { type Context, EventDriverError, type Handler, type Message, quote, slee
 import type { SenderOptions, SendOptions } from "./sender-options.ts";
 
 import { exchange, type Failure } from "./exchange.ts";
-import { encodeEvent } from "./http-encode.ts";
+import { encodeEvent } from "../http/http-encode.ts";
 import { senderSettings, type SenderSettings } from "./sender-settings.ts";
-import { fromWire, toWire, type WireEvent } from "./wire-event.ts";
+import { fromWire, toWire, type WireEvent } from "../event/wire-event.ts";
 
 /** Sends messages as CloudEvents to one place over HTTP. */
 export interface Sender extends Handler<Message> {

@@ -1,6 +1,6 @@
 import { type Clock, EventDriverError } from "event-driver";
 
-import type { HeaderFields } from "./http-decode.ts";
+import type { HeaderFields } from "../http/http-decode.ts";
 
 /** What `authenticate`, `toMessage` and `toResult` see of a request. */
 export interface EventRequest {

@@ -1,7 +1,7 @@
 import { type Message, quote } from "event-driver";
 
 import { invalidEvent, isAttributeName, isAttributeText, isTimestamp } from "./attribute-rules.ts";
-import { invalidMessage } from "./errors.ts";
+import { invalidMessage } from "../errors.ts";
 import { keyIn, type KeyOptions, keyOrder, noKey } from "./key.ts";
 import { textWhereText } from "./wire-data.ts";
 

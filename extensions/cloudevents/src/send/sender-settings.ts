@@ -2,9 +2,9 @@ import { type Clock, invalidOption } from "event-driver";
 
 import type { SenderOptions, SenderRetry } from "./sender-options.ts";
 
-import { isAttributeName, isAttributeText } from "./attribute-rules.ts";
-import { type ContentPlacement, requireMode } from "./http-encode.ts";
-import { type KeyOptions, keyOrder } from "./key.ts";
+import { isAttributeName, isAttributeText } from "../event/attribute-rules.ts";
+import { type ContentPlacement, requireMode } from "../http/http-encode.ts";
+import { type KeyOptions, keyOrder } from "../event/key.ts";
 import { type SinkUrl, sinkUrl } from "./sink-url.ts";
 
 /** @internal The options with every default in its place. */

@@ -1,8 +1,8 @@
 import { EventDriverError, type JsonMember, scanJson } from "event-driver";
 
-import type { WireEvent } from "./wire-event.ts";
+import type { WireEvent } from "../event/wire-event.ts";
 
-import { checkAttributes, invalidEvent, isAttributeName, isAttributeText } from "./attribute-rules.ts";
+import { checkAttributes, invalidEvent, isAttributeName, isAttributeText } from "../event/attribute-rules.ts";
 import { fromBase64 } from "./base64.ts";
 import { isJsonType, parseMediaType } from "./media-type.ts";
 

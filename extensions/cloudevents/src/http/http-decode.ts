@@ -1,8 +1,8 @@
 import { EventDriverError, isEventDriverError } from "event-driver";
 
-import type { WireEvent } from "./wire-event.ts";
+import type { WireEvent } from "../event/wire-event.ts";
 
-import { checkAttributes, invalidEvent, isAttributeName, isAttributeText } from "./attribute-rules.ts";
+import { checkAttributes, invalidEvent, isAttributeName, isAttributeText } from "../event/attribute-rules.ts";
 import { decodeHeaderValue } from "./header-value.ts";
 import { batchFromJson, eventFromJson } from "./json-event.ts";
 import { isUtf8Charset, parseMediaType } from "./media-type.ts";
