@@ -37,7 +37,7 @@ export {
   type ListDeadLettersOptions,
   type ReplayOutcome,
 } from "./handlers/dead-letter/dead-letters.ts";
-export type { DeadLetter, Failure } from "./handlers/dead-letter/entry.ts";
+export type { DeadLetter, Failure as DeadLetterFailure } from "./handlers/dead-letter/entry.ts";
 export { decode, type DecodedMessage, type DecodeOptions } from "./handlers/decode/decode.ts";
 export { encode } from "./handlers/decode/encode.ts";
 export { filter } from "./handlers/filter.ts";
@@ -81,6 +81,7 @@ export {
 export type { BatchOptions, Settlement } from "./pipeline/batch.ts";
 export type { AnyMessage, Handler, Next, PassThrough, StageFunction, SweepReport, Traits } from "./pipeline/handler.ts";
 export { type Fits, pipeline, type Pipeline, type PipelineOptions, type Processor } from "./pipeline/pipeline.ts";
+export { replaying } from "./pipeline/replaying.ts";
 export type {
   DueEntry,
   EventStore,

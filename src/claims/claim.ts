@@ -46,7 +46,8 @@ export async function startClaim(
     owner,
     token: `${owner}/0`,
     fence: previous === undefined ? now : Math.max(previous.record.fence + 1, now),
-    starts: previous === undefined || previous.record.phase === "released" ? 1 : previous.record.starts + 1,
+    starts:
+      previous === undefined || previous.record.phase === "released" || previous.record.phase === "failed" ? 1 : previous.record.starts + 1,
     lease: rules.lease,
     writtenAt: now,
   };

@@ -3,12 +3,18 @@ import type { ClaimRules, FoundClaim } from "./claim-record.ts";
 
 import { quote } from "../errors.ts";
 import { deadLetterInFront } from "../pipeline/dead-letter-in-front.ts";
+import { replaying } from "../pipeline/replaying.ts";
 import { changeClaim, findClaim } from "./claim.ts";
 import { unpackFailure } from "./claim-record.ts";
 
 /** Whether the work was begun `limit` times, and each time its process ended without a word. */
 export function hasCrashed({ record }: FoundClaim, limit: number): boolean {
-  return record.phase !== "released" && record.starts >= limit;
+  return (record.phase === "running" || record.phase === "sealing") && record.starts >= limit;
+}
+
+/** Whether a failed claim is to be tried once more, because its message comes back from where it was put aside. */
+export function isReopened({ record }: FoundClaim, ctx: Context): boolean {
+  return record.phase === "failed" && replaying.get(ctx) === true;
 }
 
 /** Ends a claim whose owners all crashed, as failed. Resolves to how it stands then. */

@@ -7,7 +7,7 @@ import type { EventStore } from "../../stores/event-store.ts";
 import { findClaim, isTakeable, startClaim } from "../../claims/claim.ts";
 import { type ClaimOptions, claimScope, requireMilliseconds, resolveClaimOptions } from "../../claims/claim-options.ts";
 import { packMessage, unpackMessage } from "../../claims/claim-record.ts";
-import { failAsCrashed, hasCrashed, repeatFailure } from "../../claims/failure.ts";
+import { failAsCrashed, hasCrashed, isReopened, repeatFailure } from "../../claims/failure.ts";
 import { adoptedClaim, type ClaimContext, replayContext, runGuarded } from "../../claims/guard.ts";
 import { inProgress, patience } from "../../claims/wait.ts";
 import { digest } from "../../digest.ts";
@@ -136,7 +136,7 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
     let found: FoundClaim | undefined;
     for (;;) {
       if (found !== undefined && isMismatch(found, fingerprint)) throw payloadMismatch(message.id, key);
-      if (found === undefined || isTakeable(found)) {
+      if (found === undefined || isTakeable(found) || isReopened(found, ctx)) {
         if (found !== undefined && hasCrashed(found, limit)) {
           found = await failAsCrashed(rules, ctx, key, found, message.id);
           continue;

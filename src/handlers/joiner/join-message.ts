@@ -5,7 +5,7 @@ import type { Accepted } from "./entries.ts";
 
 import { findClaim, isTakeable } from "../../claims/claim.ts";
 import { unpackMessage } from "../../claims/claim-record.ts";
-import { failAsCrashed, hasCrashed, repeatFailure } from "../../claims/failure.ts";
+import { failAsCrashed, hasCrashed, isReopened, repeatFailure } from "../../claims/failure.ts";
 import { inProgress, patience } from "../../claims/wait.ts";
 import { identityOf } from "../../message.ts";
 import { accept, entryName, repeatedSource } from "./entries.ts";
@@ -122,11 +122,11 @@ async function conclude(
     ctx.ended("duplicate");
     return "finished";
   }
-  if (found.record.phase === "failed") {
+  if (found.record.phase === "failed" && !isReopened(found, ctx)) {
     await repeatFailure(join.rules, ctx, key, found, message.id);
     return "finished";
   }
-  if (!isTakeable(found)) return "wait";
+  if (!isTakeable(found) && !isReopened(found, ctx)) return "wait";
   if (outcome !== undefined && hasCrashed(found, attemptLimit(join, ctx))) {
     await failAsCrashed(join.rules, ctx, key, found, outcome.composed?.id ?? message.id);
     return "look again";
