@@ -1,3 +1,4 @@
+import { encode } from "@event-driver/cloudevents";
 import { createMessage, type Message } from "event-driver";
 
 /** One order with its three events, and what has to come of them. */
@@ -28,6 +29,12 @@ export function sampleOrder(key: string): SampleOrder {
     composed: `{"event1":"","event2":${customer},"event3":${items}}`,
     time: "2026-01-01T00:00:00.000000003Z",
   };
+}
+
+/** A request with one event, as `fetch` takes it. */
+export function requestOf(message: Message): { readonly headers: Readonly<Record<string, string>>; readonly body: string } {
+  const { headers, body } = encode(message, { mode: "structured" });
+  return { headers, body: String(body) };
 }
 
 function event(key: string, source: string, content: string, time: string): Message {

@@ -64,7 +64,7 @@ export async function startOrderSink(
     request.on("data", (piece: Buffer) => pieces.push(piece));
     request.on("end", () => {
       void receive(request.url ?? "", request.headers, Buffer.concat(pieces).toString()).then((given) => {
-        if (given === "hang up") request.destroy();
+        if (given === "hang up") request.socket.destroy();
         else response.writeHead(given.status, given.headers).end();
         notify();
       });
