@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 const core = new URL("../../../src/index.ts", import.meta.url);
 
 test("nothing that the fetch handler imports comes from Node", () => {
-  const graph = importGraph(new URL("../src/fetch.ts", import.meta.url));
+  const graph = importGraph(new URL("../src/fetch/index.ts", import.meta.url));
 
   expect(graph.files.size).toBeGreaterThan(30);
   expect([...graph.outside].filter(isBuiltin)).toEqual([]);

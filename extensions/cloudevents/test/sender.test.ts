@@ -271,40 +271,6 @@ test("nothing is sent for a signal that has aborted before", async () => {
   expect(sink.requests).toHaveLength(0);
 });
 
-test("a reply in binary mode is returned as a message", async () => {
-  const head = { "ce-specversion": "1.0", "ce-id": "r1", "ce-source": "https://bank#charged", "ce-type": "charged", "ce-key": "k" };
-  const sink = await startSink((response) => response.writeHead(200, { ...head, "content-type": "application/json" }).end("1e400"));
-
-  const reply = await sender({ url: sink.url }).send(order);
-
-  expect(reply).toMatchObject({ id: "r1", key: "k", source: "charged", origin: "https://bank#charged", type: "charged", content: "1e400" });
-});
-
-test("a reply without a key has the key of what it answers", async () => {
-  const event = { specversion: "1.0", id: "r1", source: "bank", type: "charged", data: { ok: true } };
-  const sink = await startSink((response) =>
-    response.writeHead(200, { "content-type": "application/cloudevents+json" }).end(JSON.stringify(event)),
-  );
-
-  const reply = await sender({ url: sink.url }).send(order);
-
-  expect(reply).toMatchObject({ id: "r1", key: "order-1", source: "bank", content: '{"ok":true}' });
-});
-
-test.each([
-  ["is no CloudEvent", { "ce-specversion": "1.0", "ce-id": "r1" }, ""],
-  ["is no JSON", { "content-type": "application/cloudevents+json" }, "{"],
-  ["is a batch", { "content-type": "application/cloudevents-batch+json" }, "[{},{}]"],
-  ["is larger than the limit", { "content-type": "application/cloudevents+json" }, "x".repeat(2_000)],
-])("a reply that %s fails the message, for it would be lost", async (_, headers, body) => {
-  const sink = await startSink((response) => response.writeHead(200, headers).end(body));
-
-  const sending = sender({ url: sink.url, replyBytes: 1_000, retry: {} }).send(order);
-
-  await expect(sending).rejects.toMatchObject({ code: "ERR_SINK_FAILED", retryable: true, message: expect.stringContaining("replied") });
-  expect(sink.requests).toHaveLength(1);
-});
-
 test("a sender is the last stage of a pipeline, and the reply is the pipeline's", async () => {
   const head = { "ce-specversion": "1.0", "ce-id": "r1", "ce-source": "bank", "ce-type": "charged" };
   const sink = await startSink((response) => response.writeHead(200, head).end());
@@ -388,29 +354,6 @@ test("closing waits for what is in flight and refuses what comes after, retryabl
   expect(refused).toMatchObject({ code: "ERR_SENDER_CLOSED", retryable: true });
   expect(closedEarly).toBe(false);
   await expect(accepted).resolves.toBeUndefined();
-});
-
-test.each([
-  ["a relative URL", { url: "/events" }],
-  ["a scheme other than http and https", { url: "file:///etc/passwd" }],
-  ["user info that is not UTF-8", { url: "http://%ff@sink.example" }],
-  ["no time to answer", { url: "http://sink.example", timeout: 0 }],
-  ["a timeout that is no number", { url: "http://sink.example", timeout: Number.NaN }],
-  ["no attempt", { url: "http://sink.example", retry: { maxAttempts: 0 } }],
-  ["a pause below nothing", { url: "http://sink.example", retry: { baseDelay: -1 } }],
-  ["a longest pause below the first", { url: "http://sink.example", retry: { baseDelay: 10, maxDelay: 5 } }],
-  ["a limit that is no number of bytes", { url: "http://sink.example", replyBytes: 0.5 }],
-  ["a header of the event", { url: "http://sink.example", headers: { "CE-id": "2" } }],
-  ["a header that HTTP does not allow", { url: "http://sink.example", headers: { "x-key": "a\r\nb" } }],
-  ["an override of what the event is", { url: "http://sink.example", overrides: { extensions: { id: "2" } } }],
-  ["an override with a control character", { url: "http://sink.example", overrides: { extensions: { tenant: "a\nb" } } }],
-  ["a key from nowhere", { url: "http://sink.example", keyFrom: [] }],
-])("a sender with %s is refused", (_, options) => {
-  expect(() => sender(options)).toThrow(expect.objectContaining({ code: "ERR_INVALID_OPTION", retryable: false }));
-});
-
-test.each(["not a URL with password", "ftp://user:password@host"])("the error for a bad URL does not show it", (url) => {
-  expect(() => sender({ url })).toThrow(expect.objectContaining({ message: expect.not.stringContaining("password") }));
 });
 
 /** What a promise is rejected with. It is taken hold of at once, whatever the test does before it looks. */
