@@ -4,6 +4,7 @@ import type { ClaimContext } from "../../src/claims/guard.ts";
 import type { Context } from "../../src/context.ts";
 import type { EventStore } from "../../src/stores/event-store.ts";
 
+import { TerminalError } from "../../src/errors.ts";
 import { idempotency, type IdempotencyOptions } from "../../src/handlers/idempotency/idempotency.ts";
 import { identityOf } from "../../src/message.ts";
 import { pipeline, type Processor } from "../../src/pipeline/pipeline.ts";
@@ -132,6 +133,19 @@ test("the late failure of an owner whose lease was lost does not release the mes
 
   expect(await refusal).toMatchObject({ retryable: true });
   expect(await claimOf(store)).toEqual(completed);
+});
+
+test("a terminal failure of an owner that knows its lease is lost is told as the lost lease, for it decides nothing any more", async () => {
+  const { clock, store } = setUp();
+  const work = Promise.withResolvers<void>();
+  const paused = processOn(store, () => work.promise);
+  const { resume, refusal } = await loseLease(paused, store, clock);
+  resume();
+  await clock.advance(0);
+
+  work.reject(new TerminalError("no such customer"));
+
+  expect(await refusal).toMatchObject({ code: "ERR_LEASE_LOST", retryable: true });
 });
 
 test("the fence grows with each owner, by the clock or by one", async () => {

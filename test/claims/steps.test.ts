@@ -136,6 +136,7 @@ test.for([
 test.for(["__proto__", "constructor", "toString", ""])("a step may be called %j", async (name) => {
   let runs = 0;
   const { orders, clock } = setUp(async (ctx) => {
+    await ctx.step("an ordinary one", () => {});
     await ctx.step(name, () => void (runs += 1));
     if (ctx.attempt === 1) throw new Error("again");
   });

@@ -146,6 +146,26 @@ test("an emission that crashes its process maxAttempts times fails for good", as
   expect(healthy.emitted).toEqual([]);
 });
 
+test("behind a dead letter the tenth crash of an emission is the last, and the message is put aside", async () => {
+  const setting = setUp();
+  await joinOn(setting).deliver(one);
+  for (let crash = 0; crash < 10; crash += 1) {
+    const dying = joinOn(setting, {}, never);
+    void dying.deliver(two);
+    await setting.clock.advance(0);
+    dying.crash();
+    await setting.clock.advance(10_000);
+  }
+  const lot = parkingLot();
+  const orders = pipeline()
+    .use(lot)
+    .use(joiner({ store: workerOn(setting.store).store, condition: matchAll("event1", "event2") }));
+
+  await deliver(orders, setting.clock, two);
+
+  expect(lot.parked).toMatchObject([{ message: two, error: { code: "ERR_CRASHED" } }]);
+});
+
 test("a loser of the race waits for the emission and is then a duplicate", async () => {
   const { setting, work, losing } = await racing();
 

@@ -57,7 +57,7 @@ test("a sweep that dies while it removes leaves the rest to another one", async 
   expect(await entriesOf(setting.store)).toEqual([]);
 });
 
-test("a message that is written while its join is removed is not removed with it", async () => {
+test("a message that is written while its join is removed is not removed with it, and is late", async () => {
   const { setting, process } = await joined();
   const late: string[] = [];
   const other = joinOn(setting, { retention, onLate: (_ctx, { id }) => void late.push(id) });
@@ -65,15 +65,38 @@ test("a message that is written while its join is removed is not removed with it
   const removal = process.holdNext(({ operation, source }) => operation === "remove" && source === "event1");
   const sweeping = process.sweep();
   await setting.clock.advance(0);
+  const look = other.holdNext(({ operation }) => operation === "listSourcesByKey");
   const delivery = other.deliver(event("event1", { id: "newer", time: "2024-05-01T10:00:00Z" }));
   await setting.clock.advance(0);
 
   removal();
-  await setting.clock.advance(0);
+  const report = await sweeping;
+  const left = await entriesOf(setting.store);
+  look();
 
-  expect(await sweeping).toMatchObject({ errors: [] });
+  expect(report.errors).toEqual([]);
+  expect(left).toEqual(["event1", "~outcome"]);
   expect((await delivery).ended).toBe("late");
   expect(late).toEqual(["newer"]);
+});
+
+test("an outcome that was written anew while a sweep was about to remove it stays, and that is no error", async () => {
+  const { setting, process } = await joined();
+  const other = joinOn(setting, { retention });
+  await setting.clock.advance(retention);
+  await process.sweep();
+  await setting.clock.advance(10_000);
+  const removal = process.holdNext(({ operation }) => operation === "remove");
+  const sweeping = process.sweep();
+  await setting.clock.advance(0);
+  await setting.store.scope("joiner").persist(event("event1", { id: "newer" }));
+  await other.sweep();
+
+  removal();
+  const report = await sweeping;
+
+  expect(report.errors).toEqual([]);
+  expect(await entriesOf(setting.store)).toEqual(["~outcome"]);
 });
 
 test("an outcome is not removed while a message stands under its key", async () => {

@@ -166,7 +166,6 @@ test("the dead seal of a timeout is finished as a timeout", async () => {
   await setting.clock.advance(10_000);
 
   await healthy.sweep();
-  await healthy.sweep();
 
   expect(before).toBe(0);
   expect(timeouts).toMatchObject([{ present: ["event1"] }]);

@@ -5,6 +5,7 @@ import type { JoinerOptions } from "../../../src/handlers/joiner/joiner.ts";
 
 import { matchAll } from "../../../src/handlers/joiner/condition.ts";
 import { event, failureOf } from "../../claims/deliver.ts";
+import { writesClaim } from "../../claims/worker.ts";
 import { entriesOf, joinOn, never, noon, setUp } from "./joins.ts";
 
 const window = { size: 60_000 };
@@ -64,14 +65,20 @@ test("a window is counted from the first message of its key, and not opened agai
   expect(timeouts).toMatchObject([{ present: ["event1", "event2"], missing: ["event3"] }]);
 });
 
-test("a window that was opened by two processes at once is one window", async () => {
+test("a window that was opened is not opened again by a process that was slower", async () => {
   const { setting, process } = timing({ condition: matchAll("event1", "event2", "event3") });
   const other = joinOn(setting, { window, condition: matchAll("event1", "event2", "event3") });
+  const opening = process.holdNext(({ source }) => source === "~window");
+  const first = process.deliver(one);
+  await setting.clock.advance(1_000);
+  await other.deliver(two);
 
-  await Promise.all([process.deliver(one), other.deliver(two)]);
+  opening();
+  const delivery = await first;
 
   const due = await setting.store.scope("joiner").listDue({ before: Infinity, limit: 10 });
-  expect(due).toEqual([{ key: "order-1", source: "~window", dueAt: noon + 60_000 }]);
+  expect(delivery.ended).toBe("waiting");
+  expect(due).toEqual([{ key: "order-1", source: "~window", dueAt: noon + 61_000 }]);
 });
 
 test("grace lets a message that was on its way complete the join", async () => {
@@ -245,6 +252,27 @@ test("of many sweeps at once one runs onTimeout", async () => {
 
   expect(timeouts).toHaveLength(1);
   expect(reports.flatMap(({ errors }) => errors)).toEqual([]);
+});
+
+test("a sweep that was slow to end a window leaves the window of the next join of that key alone", async () => {
+  const { setting, process } = timing();
+  const slow = joinOn(setting, { window });
+  await process.deliver(one);
+  await setting.clock.advance(60_000);
+  const seal = slow.holdNext(writesClaim("sealing"));
+  const sweeping = slow.sweep();
+  await setting.clock.advance(0);
+  await process.sweep();
+  const readBack = slow.holdNext(({ source }) => source === "~outcome");
+  seal();
+  await setting.clock.advance(0);
+  for (const name of await entriesOf(setting.store)) await setting.store.scope("joiner").remove("order-1", name);
+  await process.deliver(event("event1", { id: "of the next join" }));
+
+  readBack();
+  await sweeping;
+
+  expect(await entriesOf(setting.store)).toEqual(["event1", "~window"]);
 });
 
 test("unless told otherwise a timeout is logged with what is present and what is missing", async () => {
