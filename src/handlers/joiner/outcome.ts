@@ -25,7 +25,7 @@ export interface Composed {
 }
 
 /** Source and type of every message that a joiner emits. */
-export const composedEvent = "composed-event";
+const composedEvent = "composed-event";
 
 const composedAttributes: Attributes = Object.freeze(Object.assign(Object.create(null), { datacontenttype: "application/json" }));
 
@@ -69,7 +69,7 @@ export function isMember(outcome: Outcome, message: Message): boolean {
  * Content that is a JSON object goes in as it was written, so no number is read and rounded and no repeated member dropped. Anything else is a
  * string; bytes that are not UTF-8 are an object that says how they are encoded, `{"data_base64":"..."}`, as the CloudEvents JSON format names it.
  */
-export function composeContent(sorted: readonly Message[]): string {
+function composeContent(sorted: readonly Message[]): string {
   return `{${sorted.map(({ source, content }) => `${JSON.stringify(source)}:${jsonOf(content)}`).join(",")}}`;
 }
 
