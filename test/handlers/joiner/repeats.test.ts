@@ -120,6 +120,20 @@ test("by the policy reject, another event of a source fails for good, and the fi
   expect(process.emitted).toMatchObject([{ content: '{"event1":"event1 b","event2":{}}' }]);
 });
 
+test("by the policy reject, another event of a member is refused after the end too, also when the entries went with their retention", async () => {
+  const setting = setUp();
+  const process = joinOn(setting, { repeated: "reject", retention: 60_000 });
+  await process.deliver(early);
+  await process.deliver(event("event2"));
+  const atOnce = await failureOf(process.deliver(late));
+  await setting.clock.advance(60_000);
+  await process.sweep();
+
+  const later = await failureOf(process.deliver(late));
+
+  expect([atOnce, later]).toMatchObject([{ code: "ERR_REPEATED_SOURCE" }, { code: "ERR_REPEATED_SOURCE" }]);
+});
+
 test("by the policy reject, the same event again is a plain repeat", async () => {
   const process = joinOn(setUp(), { repeated: "reject" });
   await process.deliver(early);

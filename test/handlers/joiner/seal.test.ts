@@ -89,6 +89,16 @@ test("the seal of a process that died is finished by the next message once its l
   expect(healthy.emitted).toMatchObject([{ content: '{"event1":{},"event2":{}}' }]);
 });
 
+test("a message that finishes the seal of a process that died, and does not count itself, is told so", async () => {
+  const { setting, healthy } = await deadSealer();
+
+  await setting.clock.advance(10_000);
+  const delivery = await healthy.deliver(event("event2", { id: "event2, and older by its id" }));
+
+  expect(delivery.ended).toBe("superseded");
+  expect(healthy.emitted).toHaveLength(1);
+});
+
 test("the seal of a process that died is finished by a sweep once its lease is over", async () => {
   const { setting, healthy } = await deadSealer();
 
@@ -98,8 +108,9 @@ test("the seal of a process that died is finished by a sweep once its lease is o
   expect(healthy.emitted).toMatchObject([{ content: '{"event1":{},"event2":{}}' }]);
 });
 
-test("a message under the seal of a process that died is not acknowledged before that is decided", async () => {
+test("a message under the seal of a process that died is not acknowledged before that is decided, also where a sweep runs", async () => {
   const { setting, healthy } = await deadSealer();
+  await healthy.sweep();
   const refusal = failureOf(healthy.deliver(cancelled));
 
   await setting.clock.advance(5_000);
