@@ -9,6 +9,8 @@ import { claimOf, deadLetterScope, isClaimEntry } from "./call-sites.ts";
 interface Stored {
   readonly record: ClaimRecord;
   readonly storedAt: number;
+  /** When its owner got it. */
+  readonly startedAt: number;
 }
 
 export interface ClaimWatcherOptions {
@@ -30,6 +32,12 @@ export class ClaimWatcher implements Watcher {
     this.#options = options;
   }
 
+  /** Whether a newer owner than the one with this fence has had the claim for some time. */
+  isStale(scope: string, key: string, source: string, fence: number): boolean {
+    const stored = this.#claims.get(place(scope, key, source));
+    return stored !== undefined && stored.record.fence > fence && this.#options.now() - stored.startedAt > 50;
+  }
+
   stored(scope: string, key: string, source: string): ClaimRecord | undefined {
     return this.#claims.get(place(scope, key, source))?.record;
   }
@@ -47,7 +55,8 @@ export class ClaimWatcher implements Watcher {
     if (record.fence < fence) this.#report(at, `a write under fence ${record.fence} landed after fence ${fence}`, previous?.record, record);
     if (isStart && record.fence <= fence) this.#report(at, "a fence was given a second time", previous?.record, record);
     this.#fences.set(at, Math.max(fence, record.fence));
-    this.#claims.set(at, { record, storedAt: this.#options.now() });
+    const now = this.#options.now();
+    this.#claims.set(at, { record, storedAt: now, startedAt: isStart ? now : (previous?.startedAt ?? now) });
   }
 
   removed(scope: string, key: string, source: string): void {

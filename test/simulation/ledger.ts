@@ -32,7 +32,7 @@ export class Ledger {
   readonly refused: Map<string, string> = new Map();
   /** Ids of the events that were reported as late. */
   readonly late: Set<string> = new Set();
-  /** The orders whose failure reached someone who keeps it. */
+  /** The orders whose failure reached someone who keeps it; without a joiner, the ids of the events. */
   readonly failuresTold: Set<string> = new Set();
   readonly effects: Map<string, Effect> = new Map();
   /** How often the handler began with each message. */

@@ -25,6 +25,8 @@ export interface ServiceOptions {
   readonly scenario: Scenario;
   readonly ledger: Ledger;
   readonly random: Random;
+  /** Whether the claim under which a message is handled has had a newer owner for some time. */
+  readonly isStale: (message: Message, fence: number) => boolean;
 }
 
 /** The order whose events are poison, where there are any. */
@@ -67,6 +69,7 @@ function joined({ process, store, scenario, ledger }: ServiceOptions, start: Pip
 async function handle(options: ServiceOptions, ctx: Context & ClaimContext, message: Message): Promise<void> {
   const { process, scenario, ledger, random } = options;
   ledger.began(message.id);
+  if (options.isStale(message, ctx.fence)) ledger.report(`${message.id} was begun under fence ${ctx.fence}, after the claim had been lost`);
   if (scenario.poison !== "none" && message.key === poisonedOrder) {
     if (scenario.poison === "terminal") throw new TerminalError("this order can never be processed");
     process.crash();

@@ -91,7 +91,7 @@ export class Sender {
   }
 
   #isToRepeat(process: SimulatedProcess, { message, order }: ModelEvent, settlement: Settlement | undefined): boolean {
-    const { ledger, trace } = this.#options;
+    const { ledger, scenario, trace } = this.#options;
     if (settlement?.status === "done") {
       trace(() => `${process.name} acknowledges ${message.id}`);
       ledger.accepted.add(message.id);
@@ -102,7 +102,7 @@ export class Sender {
     if (isRetryable(error)) return true;
     const code = isEventDriverError(error) ? error.code : "unknown";
     ledger.refused.set(message.id, code);
-    if (code === "ERR_TERMINAL" || code === "ERR_CRASHED") ledger.failuresTold.add(order);
+    if (code === "ERR_TERMINAL" || code === "ERR_CRASHED") ledger.failuresTold.add(scenario.joiner === "none" ? message.id : order);
     return false;
   }
 

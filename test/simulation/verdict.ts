@@ -42,12 +42,17 @@ export async function judge(world: World): Promise<void> {
 function judgeAccepted(rest: Rest, event: ModelEvent): void {
   const { ledger, scenario } = rest.world;
   const { id } = event.message;
-  const isPoison = scenario.poison !== "none" && event.order === poisonedOrder;
-  const isTold = isPoison && ledger.failuresTold.has(event.order);
-  const isOut = (each: ModelEvent): boolean => rest.effectsOf.has(each.message.id) || rest.waiting.has(each.message.id);
-  if (isOut(event) || ledger.late.has(id) || isTold) return;
-  const isSuperseded = [...ledger.events.values()].some((other) => isOut(other) && supersedes(other, event, rest));
-  if (!isSuperseded) ledger.report(`${id} was acknowledged and is lost`);
+  const mayFail = scenario.maxAttempts !== undefined || (scenario.poison !== "none" && event.order === poisonedOrder);
+  const isTold = mayFail && ledger.failuresTold.has(scenario.joiner === "none" ? id : event.order);
+  const isOut = rest.effectsOf.has(id) || rest.waiting.has(id);
+  if (!isOut && !ledger.late.has(id) && !isTold && !isSuperseded(rest, event)) ledger.report(`${id} was acknowledged and is lost`);
+}
+
+/** Whether another event of its source, which came out or still waits, counts instead of it. */
+function isSuperseded(rest: Rest, event: ModelEvent): boolean {
+  return [...rest.world.ledger.events.values()].some(
+    (other) => (rest.effectsOf.has(other.message.id) || rest.waiting.has(other.message.id)) && supersedes(other, event, rest),
+  );
 }
 
 function supersedes(other: ModelEvent, event: ModelEvent, { world }: Rest): boolean {
@@ -71,7 +76,8 @@ function judgeJoin({ world }: Rest, { id, key, kind, content }: Effect): void {
 }
 
 /** Each order ends once, and leaves nothing behind. */
-function judgeEnds({ world, effectsOf, left }: Rest): void {
+function judgeEnds(rest: Rest): void {
+  const { world, effectsOf, left } = rest;
   const { ledger, scenario } = world;
   for (const [event, effects] of effectsOf) {
     if (effects.length > 1) ledger.report(`${event} came out in ${effects.length} different joins`);
@@ -79,10 +85,11 @@ function judgeEnds({ world, effectsOf, left }: Rest): void {
   }
   const byKey = Map.groupBy(ledger.effects.values(), (effect) => effect.key);
   for (const [key, effects] of byKey) if (!scenario.reuse && effects.length > 1) ledger.report(`${key} ended ${effects.length} times`);
-  for (const [key, entries] of left) judgeLeft(world, key, entries, effectsOf);
+  for (const [key, entries] of left) judgeLeft(rest, key, entries);
 }
 
-function judgeLeft(world: World, key: string, entries: readonly StoredMessage[], effectsOf: Rest["effectsOf"]): void {
+function judgeLeft(rest: Rest, key: string, entries: readonly StoredMessage[]): void {
+  const { world, effectsOf } = rest;
   const { ledger, scenario } = world;
   const messages = entries.map(({ message }) => message);
   const members = messages.filter(({ source }) => sourceOf(source) !== undefined);
@@ -98,7 +105,8 @@ function judgeLeft(world: World, key: string, entries: readonly StoredMessage[],
   if (!isOpen) ledger.report(`${key} has left its outcome behind, ${record?.phase}`);
   if (messages.some((message) => message.source === windowEntry)) ledger.report(`${key} has left its window behind`);
   for (const { id } of members) {
-    const isOver = effectsOf.has(id) || ledger.late.has(id);
+    const event = ledger.events.get(id);
+    const isOver = effectsOf.has(id) || ledger.late.has(id) || (event !== undefined && isSuperseded(rest, event));
     if (isOver && !scenario.reuse) ledger.report(`${id} is over, and stored for ever`);
     if (!isOver && scenario.window && ledger.accepted.has(id)) ledger.report(`${id} waits for ever, and has a window`);
   }

@@ -2,8 +2,11 @@ import type { EventStore } from "../../src/stores/event-store.ts";
 import type { Coverage } from "./coverage.ts";
 import type { Scenario } from "./scenario.ts";
 
+import { outcomeEntry } from "../../src/handlers/joiner/entries.ts";
+import { identityOf, type Message } from "../../src/message.ts";
 import { memoryEventStore } from "../../src/stores/memory-event-store.ts";
 import { startSweeping } from "../../src/sweeping.ts";
+import { claimEntry } from "./call-sites.ts";
 import { ClaimWatcher } from "./claim-watcher.ts";
 import { Faults } from "./faults.ts";
 import { Ledger } from "./ledger.ts";
@@ -54,7 +57,7 @@ export class World {
       now,
       storeClock: scenario.storeClock,
       report: this.ledger.report,
-      onDeadLetter: ({ key }) => void this.ledger.failuresTold.add(key),
+      onDeadLetter: ({ key, id }) => void this.ledger.failuresTold.add(scenario.joiner === "none" ? id : key),
     });
     this.store = memoryEventStore({ clock: { now, after: (delay, callback) => this.scheduler.after(delay, callback) } });
     this.#shared = mutateStore(watchedStore(this.store, this.#watcher), { now, random: this.random });
@@ -83,7 +86,7 @@ export class World {
     const process = new SimulatedProcess(`w${worker}.${life}`, { scheduler, random, faults: this.#faults, trace }, clockError);
     const stored = (scope: string, key: string, source: string) => this.#watcher.stored(scope, key, source);
     const store = processStore(this.#shared, { process, claims: stored, clock: scenario.storeClock });
-    const service = orderService({ process, store, scenario, ledger, random });
+    const service = orderService({ process, store, scenario, ledger, random, isStale: (message, fence) => this.#isStale(message, fence) });
     const renewal = scenario.lease / 3;
     const every = 1_500;
     const siteOf: TimerSite = (delay) => (delay === renewal ? "renewal timer" : "pause timer");
@@ -93,6 +96,11 @@ export class World {
     process.onDeath(() => {
       if (!this.#isClosing) scheduler.after(random.between(50, 4_000), () => this.#start(worker, life + 1, clockError));
     });
+  }
+
+  #isStale(message: Message, fence: number): boolean {
+    if (this.scenario.joiner === "once") return this.#watcher.isStale("joiner", message.key, outcomeEntry, fence);
+    return this.#watcher.isStale("idempotency", identityOf(message), claimEntry, fence);
   }
 
   #drawClockError(): ClockError {

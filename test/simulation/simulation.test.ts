@@ -1,0 +1,66 @@
+import { expect, test } from "vitest";
+
+import { Coverage } from "./coverage.ts";
+import { scenarioOf } from "./scenarios.ts";
+import { simulationSettings } from "./settings.ts";
+import { simulate } from "./simulate.ts";
+
+const { seed: only, seeds } = simulationSettings();
+/** With fewer seeds, some things are never made to go wrong, and that says nothing. */
+const seedsThatCover = 20_000;
+
+test.runIf(only === undefined)(
+  `no order is lost, doubled or changed, whatever goes wrong: ${seeds} seeds`,
+  { timeout: 600_000 },
+  async () => {
+    const coverage = new Coverage();
+
+    for (let seed = 0; seed < seeds; seed += 1) {
+      const scenario = scenarioOf(seed);
+      const violations = await simulate({ seed, scenario, coverage });
+      expect(violations, `seed ${seed} (${scenario.family}) fails; replay it with SIMULATION_SEED=${seed}`).toEqual([]);
+    }
+
+    write(`\nHow often each call went wrong in each way, over ${seeds} seeds:\n\n${coverage.table()}\n`);
+    expect(seeds < seedsThatCover ? [] : coverage.gaps(), "nothing went wrong here in this way").toEqual([]);
+  },
+);
+
+test.runIf(only !== undefined)("the seed to be replayed holds what is promised", { timeout: 60_000 }, async () => {
+  const seed = only ?? 0;
+  const scenario = scenarioOf(seed);
+  write(`seed ${seed}: ${JSON.stringify(scenario)}`);
+
+  const violations = await simulate({ seed, scenario, coverage: new Coverage(), onTrace: write });
+
+  expect(violations).toEqual([]);
+});
+
+test("a seed runs the same way every time", async () => {
+  const seed = 29;
+
+  const [first, second] = [await traceOf(seed), await traceOf(seed)];
+
+  expect(first.length).toBeGreaterThan(100);
+  expect(second).toEqual(first);
+});
+
+async function traceOf(seed: number): Promise<readonly string[]> {
+  const lines: string[] = [];
+  await simulate({
+    seed,
+    scenario: scenarioOf(seed),
+    coverage: new Coverage(),
+    onTrace: (line) => void lines.push(withoutRandomIds(line)),
+  });
+  return lines;
+}
+
+/** Owners and tokens are random in every run, and nothing depends on them. */
+function withoutRandomIds(line: string): string {
+  return line.replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "id");
+}
+
+function write(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
