@@ -11,7 +11,7 @@ import { createMessage, identityOf } from "../../../src/message.ts";
 import { pipeline, type Processor } from "../../../src/pipeline/pipeline.ts";
 import { memoryEventStore } from "../../../src/stores/memory-event-store.ts";
 import { virtualClock } from "../../../src/testing/virtual-clock.ts";
-import { deliver, event } from "../../claims/deliver.ts";
+import { deliver, event, failureOf } from "../../claims/deliver.ts";
 import { workerOn } from "../../claims/worker.ts";
 
 test("the first delivery of a message runs the stages behind", async () => {
@@ -145,6 +145,15 @@ test("a completed message is remembered for its retention, and may be forgotten 
 
   expect(remembered.ended).toBe("duplicate");
   expect(handled.map((message) => message.id)).toEqual(["orders-a", "any write lets the store clean up", "orders-a"]);
+});
+
+test("a message that failed and never comes again may be forgotten too, a lease later", async () => {
+  const { orders, clock, store } = setUp({ retention: 60_000, lease: 9_000 }, failingOnce(new Error("sink down")));
+
+  await failureOf(deliver(orders, clock, event("orders")));
+
+  const claim = await store.scope("idempotency").lookUp(identityOf(event("orders")), "~claim");
+  expect(claim?.expiresAt).toBe(clock.now() + 69_000);
 });
 
 test("the context behind tells the fence and which message is claimed", async () => {

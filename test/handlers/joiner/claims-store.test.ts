@@ -54,9 +54,10 @@ test("with claims apart an ended join is removed from both stores after its rete
 
 test("with claims apart a message is not acknowledged on the word of a list from before its entry was removed", async () => {
   const { setting, claims, process } = separate();
-  await process.deliver(one);
-  await process.deliver(two);
   const sweeper = sweeperOf(setting, claims);
+  await process.deliver(one);
+  await setting.clock.advance(60_000);
+  await sweeper.sweep();
   await setting.clock.advance(60_000);
   // The message is stored, and before it has looked for an outcome, sweeps remove both its entry and the outcome.
   const look = claims.holdNext(({ operation }) => operation === "listSourcesByKey");
