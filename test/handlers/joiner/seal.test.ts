@@ -136,6 +136,19 @@ test("a seal under which nothing was decided is taken off, and the join goes on"
   expect([...xor.emitted, ...other.emitted]).toEqual([]);
 });
 
+test("a seal under which the store fails is taken off, so that a redelivery needs not wait for the lease", async () => {
+  const process = joinOn(setUp(), { condition, wait: 0 });
+  await process.deliver(one);
+  process.failNext("before", ({ operation }) => operation === "lookUpByKey");
+
+  const refusal = await failureOf(process.deliver(two));
+  const again = await process.deliver(two);
+
+  expect(refusal).toMatchObject({ retryable: true });
+  expect(again.ended).toBeUndefined();
+  expect(process.emitted).toHaveLength(1);
+});
+
 test("a join that was sealed in vain can still end by its window", async () => {
   const setting = setUp();
   const timeouts: JoinTimeout[] = [];
