@@ -130,6 +130,7 @@ export class Claim {
   async ensureLease(): Promise<void> {
     if (this.#lost) throw this.#lost;
     if (this.#leaseLeft() <= 0) await this.update();
+    if (this.#leaseLeft() <= 0) throw outlasted(this.key, this.#record.lease);
   }
 
   /** Changes what is kept with the claim, and renews it. */
@@ -239,6 +240,13 @@ export class Claim {
     });
     this.interrupt.abort(this.#lost);
   }
+}
+
+function outlasted(key: string, lease: number): EventDriverError {
+  return new EventDriverError("ERR_LEASE_LOST", {
+    message: `the claim on ${quote(key)} ran out while it was being renewed; deliver the message again, and let a lease, ${lease} ms, last longer than the slowest answer of the store`,
+    retryable: true,
+  });
 }
 
 async function readBack(rules: ClaimRules, ctx: Context, key: string, error: unknown): Promise<FoundClaim | undefined> {
