@@ -27,6 +27,7 @@ export class ClaimWatcher implements Watcher {
   readonly #options: ClaimWatcherOptions;
   readonly #claims = new Map<string, Stored>();
   readonly #fences = new Map<string, number>();
+  readonly #completions = new Map<string, number>();
 
   constructor(options: ClaimWatcherOptions) {
     this.#options = options;
@@ -36,6 +37,11 @@ export class ClaimWatcher implements Watcher {
   isStale(scope: string, key: string, source: string, fence: number): boolean {
     const stored = this.#claims.get(place(scope, key, source));
     return stored !== undefined && stored.record.fence > fence && this.#options.now() - stored.startedAt > 50;
+  }
+
+  /** How often a completion was recorded there. */
+  completions(scope: string, key: string, source: string): number {
+    return this.#completions.get(place(scope, key, source)) ?? 0;
   }
 
   stored(scope: string, key: string, source: string): ClaimRecord | undefined {
@@ -55,6 +61,7 @@ export class ClaimWatcher implements Watcher {
     if (record.fence < fence) this.#report(at, `a write under fence ${record.fence} landed after fence ${fence}`, previous?.record, record);
     if (isStart && record.fence <= fence) this.#report(at, "a fence was given a second time", previous?.record, record);
     this.#fences.set(at, Math.max(fence, record.fence));
+    if (record.phase === "done" && previous?.record.phase !== "done") this.#completions.set(at, (this.#completions.get(at) ?? 0) + 1);
     const now = this.#options.now();
     this.#claims.set(at, { record, storedAt: now, startedAt: isStart ? now : (previous?.startedAt ?? now) });
   }

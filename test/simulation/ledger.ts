@@ -14,6 +14,7 @@ export interface ModelEvent {
 export interface Effect {
   readonly id: string;
   readonly key: string;
+  readonly source: string;
   readonly kind: "complete" | "timeout";
   readonly content: string;
 }
@@ -72,6 +73,11 @@ export class Ledger {
     const known = this.#receipts.get(step);
     if (known !== undefined && known !== result) this.report(`step ${step} gave ${known}, and later ${result}`);
     this.#receipts.set(step, result);
+  }
+
+  /** A delivery was answered with the reply to a message: it must be one that came out. */
+  replied(id: string): void {
+    if (!this.effects.has(id)) this.report(`a reply tells of ${id}, which never came out`);
   }
 
   began(id: string): void {

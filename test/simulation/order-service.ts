@@ -117,8 +117,8 @@ interface Sending {
 
 /** Sends to the model of the other side, which keeps every delivery. */
 async function send({ process, ledger, kind, ctx, message }: Sending): Promise<void> {
-  const { id, key, content } = message;
-  const effect = { id, key, kind, content: String(content) };
+  const { id, key, source, content } = message;
+  const effect = { id, key, source, kind, content: String(content) };
   await process.call({ site: "sink", about: `${kind} ${key} ${id.slice(0, 8)}`, isRead: false, signal: ctx?.signal }, async () =>
     ledger.arrived(effect, process),
   );

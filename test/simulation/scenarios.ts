@@ -36,7 +36,7 @@ const usual: Scenario = {
 
 /** What is tried, each with what it changes of the usual. */
 const families: Readonly<Record<string, (random: Random) => Partial<Scenario>>> = {
-  orders: () => ({}),
+  orders: (random) => ({ deadLetter: random.chance(0.2), maxAttempts: random.pick([undefined, undefined, 2]) }),
   windows: (random) => ({ window: { size: 2_000, grace: random.pick([0, 500]) }, spread: 4_000, orders: 3 }),
   cancellations: (random) => ({
     condition: "unless cancelled",
@@ -83,7 +83,7 @@ const families: Readonly<Record<string, (random: Random) => Partial<Scenario>>> 
   "no sweep": () => ({ sweeps: false }),
 };
 
-export const familyNames: readonly string[] = Object.keys(families);
+const familyNames: readonly string[] = Object.keys(families);
 
 /** The world of a seed. Neighbouring seeds belong to different families, and each family meets every cell of the coverage in turn. */
 export function scenarioOf(seed: number, family: string = familyNames[seed % familyNames.length] ?? "orders"): Scenario {

@@ -74,10 +74,16 @@ export class Sender {
     events: readonly ModelEvent[],
     signal: AbortSignal | undefined,
   ): Promise<readonly ModelEvent[]> {
-    const { random, scenario, trace } = this.#options;
+    const { random, scenario, ledger, trace } = this.#options;
     const deadline = scenario.faultRate > 0 && random.chance(0.1) ? clock.now() + random.between(500, 8_000) : undefined;
     if (deadline !== undefined || signal !== undefined) process.noteTrouble();
-    const ctx = createContext({ clock, deadline, signal, attempt: this.#attempts });
+    const ctx = createContext({
+      clock,
+      deadline,
+      signal,
+      attempt: this.#attempts,
+      onReply: ({ content }) => ledger.replied(String(content)),
+    });
     trace(() => `${process.name} is sent ${events.map(({ message }) => message.id).join(", ")}`);
     const [first] = events;
     const settlements =

@@ -118,7 +118,13 @@ export const sourcePatches: Readonly<Record<string, readonly SourcePatch[]>> = {
       replace: "if (failure?.code) return",
     },
   ],
-  "work begun after the lease": [{ file: "claims/claim.ts", find: "    if (this.#leaseLeft() <= 0) await this.update();\n", replace: "" }],
+  "work begun after the lease": [
+    {
+      file: "claims/claim.ts",
+      find: "    if (this.#leaseLeft() <= 0) await this.update();\n    if (this.#leaseLeft() <= 0) throw outlasted(this.key, this.#record.lease);\n",
+      replace: "",
+    },
+  ],
   "clearing what is not due": [
     {
       file: "handlers/joiner/sweep.ts",

@@ -33,6 +33,7 @@ export async function judge(world: World): Promise<void> {
     const isPoison = scenario.poison === "crash" && id !== "" && scenario.maxAttempts !== undefined;
     if (isPoison && runs > (scenario.maxAttempts ?? 0)) ledger.report(`${id} took its process with it ${runs} times`);
   }
+  for (const effect of ledger.effects.values()) judgeCompletion(rest, effect);
   if (scenario.joiner !== "none") for (const effect of ledger.effects.values()) judgeJoin(rest, effect);
   if (scenario.joiner === "once") judgeEnds(rest);
   await judgeClaimsLeft(world);
@@ -58,6 +59,17 @@ function isSuperseded(rest: Rest, event: ModelEvent): boolean {
 function supersedes(other: ModelEvent, event: ModelEvent, { world }: Rest): boolean {
   if (other.order !== event.order || other.message.source !== event.message.source) return false;
   return takesPlace(memberOf(other.message), memberOf(event.message), world.scenario.repeated);
+}
+
+/** What came out of anything acknowledged is recorded as done, once; a key that is used again may be done twice. */
+function judgeCompletion({ world }: Rest, effect: Effect): void {
+  const { ledger, scenario } = world;
+  const isAccepted = eventsIn(effect, ledger).some((id) => ledger.accepted.has(id));
+  const completions = world.completionsOf(effect);
+  // A joiner that emits each time never finishes an emission whose members have been replaced since.
+  const mayBeUnfinished = !isAccepted || scenario.maxAttempts !== undefined || scenario.joiner === "each";
+  const isRight = completions === 1 || (completions === 0 ? mayBeUnfinished : scenario.reuse);
+  if (!isRight) ledger.report(`${effect.id} of ${effect.key} was recorded as done ${completions} times`);
 }
 
 /** What was emitted is what its members make, and ended the way they say. */

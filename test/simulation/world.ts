@@ -1,9 +1,9 @@
+import type { Message } from "../../src/message.ts";
 import type { EventStore } from "../../src/stores/event-store.ts";
 import type { Coverage } from "./coverage.ts";
 import type { Scenario } from "./scenario.ts";
 
 import { outcomeEntry } from "../../src/handlers/joiner/entries.ts";
-import { identityOf, type Message } from "../../src/message.ts";
 import { memoryEventStore } from "../../src/stores/memory-event-store.ts";
 import { startSweeping } from "../../src/sweeping.ts";
 import { claimEntry } from "./call-sites.ts";
@@ -30,6 +30,9 @@ export interface WorldOptions {
   /** What is wrong with the store, where a mutant is tried. */
   readonly mutateStore: (store: EventStore, world: { readonly now: () => number; readonly random: Random }) => EventStore;
 }
+
+/** What a claim is found by. */
+export type HandledMessage = Pick<Message, "id" | "key" | "source">;
 
 /** Several processes with one pipeline each, over one store, in one simulated time. */
 export class World {
@@ -86,7 +89,14 @@ export class World {
     const process = new SimulatedProcess(`w${worker}.${life}`, { scheduler, random, faults: this.#faults, trace }, clockError);
     const stored = (scope: string, key: string, source: string) => this.#watcher.stored(scope, key, source);
     const store = processStore(this.#shared, { process, claims: stored, clock: scenario.storeClock });
-    const service = orderService({ process, store, scenario, ledger, random, isStale: (message, fence) => this.#isStale(message, fence) });
+    const service = orderService({
+      process,
+      store,
+      scenario,
+      ledger,
+      random,
+      isStale: (message, fence) => this.#watcher.isStale(...this.#claimOf(message), fence),
+    });
     const renewal = scenario.lease / 3;
     const every = 1_500;
     const siteOf: TimerSite = (delay) => (delay === renewal ? "renewal timer" : "pause timer");
@@ -98,9 +108,13 @@ export class World {
     });
   }
 
-  #isStale(message: Message, fence: number): boolean {
-    if (this.scenario.joiner === "once") return this.#watcher.isStale("joiner", message.key, outcomeEntry, fence);
-    return this.#watcher.isStale("idempotency", identityOf(message), claimEntry, fence);
+  /** How often it was recorded that what a message stands for is done. */
+  completionsOf(message: HandledMessage): number {
+    return this.#watcher.completions(...this.#claimOf(message));
+  }
+
+  #claimOf({ id, key, source }: HandledMessage): readonly [scope: string, key: string, source: string] {
+    return this.scenario.joiner === "once" ? ["joiner", key, outcomeEntry] : ["idempotency", JSON.stringify([source, id]), claimEntry];
   }
 
   #drawClockError(): ClockError {
