@@ -135,20 +135,20 @@ export class Claim {
 
   /** Changes what is kept with the claim, and renews it. */
   update(change: (record: ClaimRecord) => Partial<ClaimRecord> = unchanged): Promise<void> {
-    return this.#enqueue(() => this.#write(change(this.#record), this.#record.lease));
+    return this.#enqueue(() => this.#write(change, this.#record.lease));
   }
 
   /** Ends it. Tries until the lease is over, for a completion that is not recorded means that the work is done again. */
   async end(change: Partial<ClaimRecord> & { readonly phase: "done" | "failed" }): Promise<void> {
     this.#cancelRenewal();
-    await this.#enqueue(() => this.#write(change, Math.max(this.#leaseLeft(), 1)));
+    await this.#enqueue(() => this.#write(() => change, Math.max(this.#leaseLeft(), 1)));
   }
 
   /** Lets others claim it at once. Not insisted on: where it cannot be recorded, the lease runs out. */
   async release(change: Partial<ClaimRecord> = {}): Promise<void> {
     this.#cancelRenewal();
     try {
-      await this.#enqueue(() => this.#write({ ...change, phase: "released" }, 0));
+      await this.#enqueue(() => this.#write(() => ({ ...change, phase: "released" }), 0));
     } catch (error) {
       this.#ctx.logger.warn({ err: error, key: this.key }, "a claim could not be released; it can be claimed again when its lease is over");
     }
@@ -178,12 +178,12 @@ export class Claim {
   }
 
   /** Writes once, and again over unclear answers for `patience` milliseconds, unless it turns out that the claim is lost. */
-  async #write(change: Partial<ClaimRecord>, patience: number): Promise<void> {
+  async #write(change: (record: ClaimRecord) => Partial<ClaimRecord>, patience: number): Promise<void> {
     const { clock } = this.#ctx;
     const giveUpAt = clock.now() + patience;
     for (let pause = 20; ; pause *= 2) {
       if (this.#lost) throw this.#lost;
-      const error = await this.#writeOnce(change);
+      const error = await this.#writeOnce(change(this.#record));
       if (error === undefined) return;
       if (!isRetryable(error.value) || clock.now() + pause >= giveUpAt) throw error.value;
       await sleep(clock, pause);
@@ -221,8 +221,8 @@ export class Claim {
       this.#lose(error);
       throw this.#lost;
     }
-    // An older write of ours landed late, or this one has not landed yet: go on from what is there.
-    this.#revision = found.revision;
+    // An older write of ours landed late, or this one has not landed yet: go on from what is there, and keep what it holds.
+    this.#landed(found.record, found.revision);
     return { value: error };
   }
 
