@@ -43,9 +43,9 @@ export function resolveClaimOptions(factory: string, options: ClaimOptions): Res
   return { lease, wait, skewAllowance, ...(maxAttempts !== undefined && { maxAttempts }) };
 }
 
-/** Milliseconds from 0, as most options are. */
+/** Finite milliseconds from 0, as most options are: not every store can keep a time that never comes. */
 export function requireMilliseconds(factory: string, option: string, given: number): number {
-  if (!(given >= 0)) throw invalidOption(factory, option, given, "milliseconds from 0");
+  if (!(given >= 0 && given < Infinity)) throw invalidOption(factory, option, given, "milliseconds from 0");
   return given;
 }
 

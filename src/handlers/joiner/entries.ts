@@ -10,6 +10,8 @@ import { isSameEvent, memberOf, type RepeatPolicy, takesPlace } from "./members.
 export interface Accepted {
   /** The revision it wrote; absent when what was stored counts instead, be it the same event or another of its source. */
   readonly wrote: Revision | undefined;
+  /** The revision under which the same event was found, from an earlier delivery. */
+  readonly found: Revision | undefined;
   /** Whether another event of the same source counts instead of it. */
   readonly superseded: boolean;
 }
@@ -52,15 +54,15 @@ export async function accept(
       const stored = await store.lookUp(message.key, name, { signal });
       if (stored !== undefined) {
         const [own, holder] = [memberOf(message), memberOf({ ...stored.message, source: message.source })];
-        if (isSameEvent(own, holder)) return { wrote: undefined, superseded: false };
+        if (isSameEvent(own, holder)) return { wrote: undefined, found: stored.revision, superseded: false };
         if (policy === "reject") throw repeatedSource(message);
-        if (!takesPlace(own, holder, policy)) return { wrote: undefined, superseded: true };
+        if (!takesPlace(own, holder, policy)) return { wrote: undefined, found: undefined, superseded: true };
       }
       if (store.features.compareAndSet) expected = stored?.revision ?? "absent";
     }
     try {
       const wrote = await store.persist(entry, { signal, ...options, ...(expected !== undefined && { expected }) });
-      return { wrote, superseded: false };
+      return { wrote, found: undefined, superseded: false };
     } catch (error) {
       if (!isRevisionConflict(error)) throw error;
       mustLook = true;

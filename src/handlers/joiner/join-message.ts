@@ -1,6 +1,7 @@
 import type { FoundClaim } from "../../claims/claim-record.ts";
 import type { Context } from "../../context.ts";
 import type { Message } from "../../message.ts";
+import type { Revision } from "../../stores/event-store.ts";
 import type { Accepted } from "./entries.ts";
 
 import { findClaim, isTakeable } from "../../claims/claim.ts";
@@ -111,13 +112,14 @@ async function conclude(
   const standing = outcome && standingOf(message, outcome.members, join.repeated);
   if (standing === "late" || standing === "superseded") {
     if (standing === "late") await arrival.onLate(ctx, message);
-    await discard(join, ctx, message, accepted);
+    // A late event may have been stored by a delivery whose onLate failed; of a superseded one nothing is stored but what this one wrote.
+    await discard(join, ctx, message, standing === "late" ? (accepted.wrote ?? accepted.found) : accepted.wrote);
     if (standing === "superseded" && join.repeated === "reject") throw repeatedSource(message);
     ctx.ended(standing);
     return "finished";
   }
   if (found.record.phase === "done") {
-    await discard(join, ctx, message, accepted);
+    await discard(join, ctx, message, accepted.wrote);
     if (found.record.reply) ctx.reply(unpackMessage(found.record.reply));
     ctx.ended("duplicate");
     return "finished";
@@ -139,8 +141,8 @@ async function conclude(
 }
 
 /** Removes the message's own entry where it wrote one after the end: it would be the beginning of a join that never completes. */
-async function discard(join: JoinSettings, ctx: Context, message: Message, { wrote }: Accepted): Promise<void> {
-  if (wrote !== undefined) await removeEntry(join.entries, ctx, message.key, entryName(message.source), wrote);
+async function discard(join: JoinSettings, ctx: Context, message: Message, revision: Revision | undefined): Promise<void> {
+  if (revision !== undefined) await removeEntry(join.entries, ctx, message.key, entryName(message.source), revision);
 }
 
 /**

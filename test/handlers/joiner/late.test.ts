@@ -38,9 +38,9 @@ test("a member that comes again after a newer event of its source was late is st
   expect(again.ended).toBe("duplicate");
 });
 
-test("a late message whose onLate fails is delivered again and is late again", async () => {
+test("a late message whose onLate fails is delivered again, is late again, and is then removed", async () => {
   let calls = 0;
-  const { process } = await joined(() => {
+  const { setting, process } = await joined(() => {
     calls += 1;
     if (calls === 1) throw new Error("late topic is down");
   });
@@ -51,6 +51,7 @@ test("a late message whose onLate fails is delivered again and is late again", a
   expect(refusal).toMatchObject({ retryable: true, message: expect.stringContaining("late topic is down") });
   expect(again.ended).toBe("late");
   expect(calls).toBe(2);
+  expect(await entriesOf(setting.store)).toEqual(["event1", "event2", "~outcome"]);
 });
 
 test("a late message is still late after its join's entries went with their retention", async () => {
