@@ -42,7 +42,7 @@ export const environmentMutants: readonly Mutant[] = [
     name: "blind removal",
     family: "reuse",
     within: 2_000,
-    fixed: { target: { site: "remove member", kind: "pause", skip: 0 } },
+    fixed: { workers: 3, faultRate: 0.08, lease: 1_000, spread: 6_000, target: { site: "clear", kind: "slow", skip: 0 } },
     mutateStore: stores.blindRemoval,
   },
   { name: "one field for due and expiry", family: "windows", within: 100, mutateStore: stores.oneFieldForDueAndExpiry },
@@ -50,17 +50,22 @@ export const environmentMutants: readonly Mutant[] = [
     name: "reused revisions",
     family: "reuse",
     within: 2_000,
-    fixed: { target: { site: "remove member", kind: "pause", skip: 0 } },
+    fixed: { workers: 3, faultRate: 0.08, lease: 1_000, spread: 6_000, target: { site: "clear", kind: "slow", skip: 0 } },
     mutateStore: stores.reusedRevisions,
   },
   { name: "stale lists", family: "orders", within: 200, mutateStore: stores.staleLists },
-  { name: "steps in records of their own", family: "steps", within: 500, fixed: { steps: "own records" } },
+  {
+    name: "steps in records of their own",
+    family: "steps",
+    within: 500,
+    fixed: { steps: "own records", workers: 3, target: { site: "sink", kind: "pause", skip: 0 } },
+  },
 ];
 
 /** Where each patch of `source-mutants.ts` shows. */
 export const sourceMutants: readonly Mutant[] = [
   { name: "complete before next", family: "orders", within: 300 },
-  { name: "acknowledging a duplicate in progress of the same identity", family: "no sweep", within: 500 },
+  { name: "acknowledging a duplicate in progress of the same identity", family: "no sweep", within: 1_000 },
   { name: "acknowledging a duplicate in progress, without a joiner", family: "idempotency", within: 100 },
   {
     name: "acknowledging while nothing is decided",
@@ -93,13 +98,24 @@ export const sourceMutants: readonly Mutant[] = [
     fixed: { workers: 3, faultRate: 0.08, target: { site: "store step", kind: "slow", skip: 0 } },
   },
   {
+    name: "late writes of its own overwritten",
+    family: "windows",
+    within: 2_000,
+    fixed: { faultRate: 0.08, lease: 9_000, target: { site: "freeze", kind: "late", skip: 0 } },
+  },
+  {
     name: "skipping failed ones",
     family: "poison",
     within: 200,
     fixed: { joiner: "none", deadLetter: false, target: { site: "fail", kind: "crash after", skip: 0 } },
   },
   { name: "work begun after the lease", family: "orders", within: 1_000, fixed: { target: { site: "claim", kind: "slow", skip: 0 } } },
-  { name: "clearing what is not due", family: "steps", within: 1_000, fixed: { skew: 20_000, storeClock: true } },
+  {
+    name: "clearing what is not due",
+    family: "steps",
+    within: 1_000,
+    fixed: { skew: 20_000, storeClock: true, target: { site: "list due", kind: "slow", skip: 1 } },
+  },
   {
     name: "changes that keep the owner",
     family: "orders",

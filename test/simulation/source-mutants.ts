@@ -104,11 +104,17 @@ export const sourcePatches: Readonly<Record<string, readonly SourcePatch[]>> = {
       replace: "now",
     },
   ],
+  // An owner that goes on from all that it finds is safe even so: the queue is a second line of defence, and is tried without the first.
   "unserialised owner writes": [
     {
       file: "claims/claim.ts",
       find: "const result = this.#tail === undefined ? work() : this.#tail.then(work);",
       replace: "const result = work();",
+    },
+    {
+      file: "claims/claim.ts",
+      find: "this.#landed(found.record, found.revision);\n    return { value: error };",
+      replace: "this.#revision = found.revision;\n    return { value: error };",
     },
   ],
   "skipping failed ones": [
@@ -123,6 +129,13 @@ export const sourcePatches: Readonly<Record<string, readonly SourcePatch[]>> = {
       file: "claims/claim.ts",
       find: "    if (this.#leaseLeft() <= 0) await this.update();\n    if (this.#leaseLeft() <= 0) throw outlasted(this.key, this.#record.lease);\n",
       replace: "",
+    },
+  ],
+  "late writes of its own overwritten": [
+    {
+      file: "claims/claim.ts",
+      find: "this.#landed(found.record, found.revision);\n    return { value: error };",
+      replace: "this.#revision = found.revision;\n    return { value: error };",
     },
   ],
   "clearing what is not due": [

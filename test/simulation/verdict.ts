@@ -64,7 +64,10 @@ function supersedes(other: ModelEvent, event: ModelEvent, { world }: Rest): bool
 /** What came out of anything acknowledged is recorded as done, once; a key that is used again may be done twice. */
 function judgeCompletion({ world }: Rest, effect: Effect): void {
   const { ledger, scenario } = world;
-  const isAccepted = eventsIn(effect, ledger).some((id) => ledger.accepted.has(id));
+  const events = eventsIn(effect, ledger);
+  const isAcknowledged = (id: string): boolean => ledger.accepted.has(id);
+  // Without a sweep an emission is finished by the delivery that is not acknowledged until then.
+  const isAccepted = scenario.sweeps ? events.some(isAcknowledged) : events.every(isAcknowledged);
   const completions = world.completionsOf(effect);
   // A joiner that emits each time never finishes an emission whose members have been replaced since.
   const mayBeUnfinished = !isAccepted || scenario.maxAttempts !== undefined || scenario.joiner === "each";
