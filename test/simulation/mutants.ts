@@ -122,4 +122,12 @@ export const sourceMutants: readonly Mutant[] = [
     within: 1_000,
     fixed: { maxAttempts: 1, target: { site: "sink", kind: "pause", skip: 0 } },
   },
+  { name: "second events acknowledged after the end", family: "repeats", within: 1_000, fixed: { repeated: "reject", window: undefined } },
+  {
+    name: "lists believed that an outcome has left",
+    family: "reuse",
+    within: 2_000,
+    fixed: { workers: 3, patience: 1, window: { size: 2_000, grace: 0 }, target: { site: "list sources", kind: "slow", skip: 0 } },
+  },
+  { name: "claims that never go", family: "idempotency", within: 500 },
 ];

@@ -148,4 +148,25 @@ export const sourcePatches: Readonly<Record<string, readonly SourcePatch[]>> = {
   "changes that keep the owner": [
     { file: "claims/claim.ts", find: " owner: crypto.randomUUID(), token: crypto.randomUUID(),", replace: " token: crypto.randomUUID()," },
   ],
+  "second events acknowledged after the end": [
+    {
+      file: "handlers/joiner/join-message.ts",
+      find: 'if (standing === "superseded" && join.repeated === "reject") throw repeatedSource(message);',
+      replace: "",
+    },
+  ],
+  "lists believed that an outcome has left": [
+    {
+      file: "handlers/joiner/join-message.ts",
+      find: 'if (listing.hasOutcome && found === undefined) progress = "wait";\n      else if',
+      replace: "if",
+    },
+  ],
+  "claims that never go": [
+    {
+      file: "handlers/idempotency/idempotency.ts",
+      find: 'times: ({ phase }, now) => ({ expiresAt: now + retention + (phase === "done" || phase === "failed" ? 0 : lease) }),',
+      replace: 'times: ({ phase }, now) => (phase === "done" || phase === "failed" ? { expiresAt: now + retention } : {}),',
+    },
+  ],
 };
