@@ -22,6 +22,8 @@ import { stepInOwnRecord } from "./step-mutant.ts";
 export interface ServiceOptions {
   readonly process: SimulatedProcess;
   readonly store: EventStore;
+  /** Where the joiner keeps messages. */
+  readonly entries: EventStore;
   readonly scenario: Scenario;
   readonly ledger: Ledger;
   readonly random: Random;
@@ -48,13 +50,15 @@ export function orderService(options: ServiceOptions): Processor {
 }
 
 /** Typed as it is without a joiner; what a joiner adds to the context, idempotency adds too. */
-function joined({ process, store, scenario, ledger }: ServiceOptions, start: Pipeline): Pipeline {
+function joined({ process, store, entries, scenario, ledger }: ServiceOptions, start: Pipeline): Pipeline {
   const { lease, retention, maxAttempts, repeated, window } = scenario;
   const common = { store, condition: conditionOf(scenario), repeated, retention };
   if (scenario.joiner === "none") return start;
   if (scenario.joiner === "each") return start.use(joiner({ ...common, emit: "each" }));
   const join: Handler = joiner({
     ...common,
+    store: entries,
+    claims: store,
     lease,
     wait: 1_000,
     ...(maxAttempts !== undefined && { maxAttempts }),
@@ -75,6 +79,7 @@ async function handle(options: ServiceOptions, ctx: Context & ClaimContext, mess
     process.crash();
     return never();
   }
+  if (random.chance(scenario.flakiness)) throw new Error("not now");
   const takesSignal = random.chance(0.5);
   if (scenario.steps !== "none") {
     await charge(options, ctx, message);

@@ -25,6 +25,8 @@ export interface Scenario {
   readonly repeats: number;
   /** How much later than the first an event may be sent for the first time. */
   readonly spread: number;
+  /** Whether the joiner keeps its outcomes in another store than its messages. */
+  readonly claimsApart: boolean;
   /** Whether a second order comes under each key when the first one's retention ends. */
   readonly reuse: boolean;
   readonly retention: number;
@@ -37,6 +39,8 @@ export interface Scenario {
   readonly steps: "none" | "claim" | "own records";
   /** How long the handler works at most, apart from its calls. */
   readonly work: number;
+  /** How likely the handler fails before it sends anything, to be tried again. */
+  readonly flakiness: number;
   /** What the handler does with the first order: fail for good, or take its process with it. */
   readonly poison: "none" | "terminal" | "crash";
   /** How often a sender tries. */

@@ -1,3 +1,4 @@
+import type { CallSite } from "./call-sites.ts";
 import type { Random } from "./random.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -14,6 +15,7 @@ const usual: Scenario = {
   repeated: "last",
   repeats: 0,
   spread: 300,
+  claimsApart: false,
   reuse: false,
   retention: 60_000,
   lease: 3_000,
@@ -23,6 +25,7 @@ const usual: Scenario = {
   fingerprint: false,
   steps: "none",
   work: 0,
+  flakiness: 0,
   poison: "none",
   patience: Infinity,
   batches: false,
@@ -36,8 +39,17 @@ const usual: Scenario = {
 
 /** What is tried, each with what it changes of the usual. */
 const families: Readonly<Record<string, (random: Random) => Partial<Scenario>>> = {
-  orders: (random) => ({ deadLetter: random.chance(0.2), maxAttempts: random.pick([undefined, undefined, 2]) }),
-  windows: (random) => ({ window: { size: 2_000, grace: random.pick([0, 500]) }, spread: 4_000, orders: 3 }),
+  orders: (random) => ({
+    flakiness: random.pick([0, 0.3]),
+    deadLetter: random.chance(0.2),
+    maxAttempts: random.pick([undefined, undefined, 2]),
+  }),
+  windows: (random) => ({
+    claimsApart: random.chance(0.2),
+    window: { size: 2_000, grace: random.pick([0, 500]) },
+    spread: 4_000,
+    orders: 3,
+  }),
   cancellations: (random) => ({
     condition: "unless cancelled",
     window: random.chance(0.5) ? { size: 2_000, grace: 0 } : undefined,
@@ -60,6 +72,7 @@ const families: Readonly<Record<string, (random: Random) => Partial<Scenario>>> 
     faultsUntil: 44_000,
     window: random.chance(0.5) ? { size: 2_000, grace: 0 } : undefined,
     condition: random.chance(0.2) ? "unless cancelled" : "all",
+    claimsApart: random.chance(0.2),
   }),
   steps: () => ({ steps: "claim", work: 4_000 }),
   each: (random) => ({ joiner: "each", repeats: random.pick([0, 0.5]), sweeps: false }),
@@ -80,15 +93,26 @@ const families: Readonly<Record<string, (random: Random) => Partial<Scenario>>> 
     faultRate: random.pick([0, 0.02]),
   }),
   batches: () => ({ batches: true }),
-  "no sweep": () => ({ sweeps: false }),
+  "no sweep": (random) => ({ sweeps: false, flakiness: random.pick([0, 0.3]) }),
 };
 
 const familyNames: readonly string[] = Object.keys(families);
 
+/** Calls that few worlds make, and the families that make them. */
+const rareSites: Readonly<Record<string, readonly CallSite[]>> = {
+  orders: ["release"],
+  "no sweep": ["release"],
+  reuse: ["clear", "remove outcome"],
+  steps: ["store step", "renew"],
+  poison: ["fail", "report", "put aside", "look up letter"],
+};
+
 /** The world of a seed. Neighbouring seeds belong to different families, and each family meets every cell of the coverage in turn. */
 export function scenarioOf(seed: number, family: string = familyNames[seed % familyNames.length] ?? "orders"): Scenario {
   const random = seededRandom(seed ^ 0x5eed);
-  const cell = cells[Math.floor(seed / familyNames.length) % cells.length];
+  const ownCells = cells.filter(({ site }) => rareSites[family]?.includes(site));
+  const aims = ownCells.length > 0 && random.chance(0.3) ? ownCells : cells;
+  const cell = aims[Math.floor(seed / familyNames.length) % aims.length];
   const storeClock = random.chance(0.7);
   return {
     ...usual,
@@ -100,7 +124,7 @@ export function scenarioOf(seed: number, family: string = familyNames[seed % fam
     skew: random.chance(0.5) ? 0 : storeClock ? random.pick([500, 20_000]) : 450,
     faultRate: random.pick([0, 0.01, 0.03, 0.08]),
     patience: random.chance(0.7) ? Infinity : 1 + random.below(5),
-    target: cell && random.chance(0.7) ? { ...cell, skip: random.below(3) } : undefined,
+    target: cell && random.chance(0.7) ? { ...cell, skip: random.pick([0, 0, 1, 2]) } : undefined,
     ...families[family]?.(random),
   };
 }

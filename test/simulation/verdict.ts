@@ -1,4 +1,4 @@
-import type { StoredMessage } from "../../src/stores/event-store.ts";
+import type { EventStore, StoredMessage } from "../../src/stores/event-store.ts";
 import type { Effect, Ledger, ModelEvent } from "./ledger.ts";
 import type { World } from "./world.ts";
 
@@ -21,7 +21,10 @@ interface Rest {
 /** Reports everything that must not be so when all is over. */
 export async function judge(world: World): Promise<void> {
   const { scenario, ledger } = world;
-  const left = await entriesOf(world, "joiner");
+  const left = new Map(await entriesOf(world.store, "joiner"));
+  if (scenario.claimsApart) {
+    for (const [key, entries] of await entriesOf(world.entries, "joiner")) left.set(key, [...(left.get(key) ?? []), ...entries]);
+  }
   const effectsOf = new Map<string, Effect[]>();
   for (const effect of ledger.effects.values()) {
     for (const event of eventsIn(effect, ledger)) effectsOf.set(event, [...(effectsOf.get(event) ?? []), effect]);
@@ -129,7 +132,7 @@ function judgeLeft(rest: Rest, key: string, entries: readonly StoredMessage[]): 
 
 /** Claims of an idempotency stage go by themselves; one without a time to go at would stay for ever. */
 async function judgeClaimsLeft(world: World): Promise<void> {
-  for (const [key, entries] of await entriesOf(world, "idempotency")) {
+  for (const [key, entries] of await entriesOf(world.store, "idempotency")) {
     for (const entry of entries) if (entry.expiresAt === undefined) world.ledger.report(`the claim of ${key} is stored for ever`);
   }
 }
@@ -140,7 +143,7 @@ function eventsIn({ id, content }: Effect, { events }: Ledger): readonly string[
   return Object.values(parts).map((part) => part.id);
 }
 
-async function entriesOf({ store }: World, scope: string): Promise<ReadonlyMap<string, readonly StoredMessage[]>> {
+async function entriesOf(store: EventStore, scope: string): Promise<ReadonlyMap<string, readonly StoredMessage[]>> {
   const scoped = store.scope(scope);
   const keys = await scoped.listKeys({ limit: 1_000 });
   return new Map(await Promise.all(keys.map(async (key) => [key, await scoped.lookUpByKey(key)] as const)));

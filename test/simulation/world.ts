@@ -31,6 +31,9 @@ export interface WorldOptions {
   readonly mutateStore: (store: EventStore, world: { readonly now: () => number; readonly random: Random }) => EventStore;
 }
 
+/** Stands for another store, where messages are kept apart from claims. */
+const messageScope = "messages";
+
 /** What a claim is found by. */
 export type HandledMessage = Pick<Message, "id" | "key" | "source">;
 
@@ -42,6 +45,8 @@ export class World {
   readonly ledger: Ledger = new Ledger(() => this.scheduler.now);
   /** The store itself, which answers at once and never fails: for the model. */
   readonly store: EventStore;
+  /** The same for where the joiner keeps messages. */
+  readonly entries: EventStore;
   readonly #options: WorldOptions;
   readonly #faults: Faults;
   readonly #watcher: ClaimWatcher;
@@ -63,6 +68,7 @@ export class World {
       onDeadLetter: ({ key, id }) => void this.ledger.failuresTold.add(scenario.joiner === "none" ? id : key),
     });
     this.store = memoryEventStore({ clock: { now, after: (delay, callback) => this.scheduler.after(delay, callback) } });
+    this.entries = scenario.claimsApart ? this.store.scope(messageScope) : this.store;
     this.#shared = mutateStore(watchedStore(this.store, this.#watcher), { now, random: this.random });
     for (let worker = 0; worker < scenario.workers; worker += 1) this.#start(worker, 1, this.#drawClockError());
     this.scheduler.after(scenario.faultsUntil, () => this.#endHangs());
@@ -88,10 +94,13 @@ export class World {
     const { scenario, scheduler, random, ledger, trace } = this;
     const process = new SimulatedProcess(`w${worker}.${life}`, { scheduler, random, faults: this.#faults, trace }, clockError);
     const stored = (scope: string, key: string, source: string) => this.#watcher.stored(scope, key, source);
-    const store = processStore(this.#shared, { process, claims: stored, clock: scenario.storeClock });
+    const view = { process, claims: stored, clock: scenario.storeClock };
+    const store = processStore(this.#shared, view);
+    const entries = scenario.claimsApart ? processStore(this.#shared.scope(messageScope), view) : store;
     const service = orderService({
       process,
       store,
+      entries,
       scenario,
       ledger,
       random,
