@@ -6,7 +6,7 @@ import { startCluster } from "./cluster.ts";
 import { requestOf, sampleOrder, sampleOrders } from "./order-events.ts";
 import { startOrderService } from "./order-service.ts";
 import { startOrderSink } from "./order-sink.ts";
-import { post, sendAll } from "./senders.ts";
+import { healthOf, post, sendAll } from "./senders.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 import { createTimeline } from "./timeline.ts";
 
@@ -26,7 +26,7 @@ test.each(["SIGTERM", "SIGINT"] as const)(
     await sink.until(() => sink.arrivals.length === 1);
 
     service.signal(signal);
-    await expect.poll(async () => (await fetch(`${url}/healthz`)).status).toBe(503);
+    await expect.poll(() => healthOf(url), { timeout: 10_000 }).toBe(503);
     const refused = await post(url, requestOf(other.events[0]));
     answered.resolve();
 
@@ -46,13 +46,13 @@ test("through a rolling restart under load every event is accepted, and every or
   const timeline = createTimeline();
   const sink = await startOrderSink(timeline);
   const cluster = await startCluster({ file: `${temporaryFolder()}/orders.db`, size: 3, sink, timeline });
-  const orders = sampleOrders(300);
+  const orders = sampleOrders(200);
   const deliveries = shuffledDeliveries(
     orders.flatMap(({ events }) => events),
     random,
   );
 
-  // Every 80 requests the oldest process goes. Senders go on meanwhile, and wait only where the restarts fall behind by as many.
+  // Every 60 requests the oldest process goes. Senders go on meanwhile, and wait only where the restarts fall behind by as many.
   const endings: (number | NodeJS.Signals | null)[] = [];
   let restarting: Promise<void> | undefined;
   let requests = 0;
@@ -63,7 +63,7 @@ test("through a rolling restart under load every event is accepted, and every or
   };
   const onRequest = async (): Promise<void> => {
     requests += 1;
-    const due = Math.floor(requests / 80);
+    const due = Math.floor(requests / 60);
     if (due > endings.length) restarting ??= replaceOldest();
     if (due > endings.length + 1) await restarting;
   };

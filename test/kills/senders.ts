@@ -79,6 +79,13 @@ export async function post(url: string, { headers, body }: Pick<Delivery, "heade
   }
 }
 
-export function isAccepted({ status }: Answer): boolean {
+/** The status that a health check is answered with. */
+export async function healthOf(url: string): Promise<number> {
+  const response = await fetch(`${url}/healthz`);
+  await response.arrayBuffer();
+  return response.status;
+}
+
+function isAccepted({ status }: Answer): boolean {
   return status >= 200 && status < 300;
 }

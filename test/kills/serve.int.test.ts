@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { requestOf, sampleOrder } from "./order-events.ts";
 import { startOrderService } from "./order-service.ts";
 import { startOrderSink } from "./order-sink.ts";
-import { post } from "./senders.ts";
+import { healthOf, post } from "./senders.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 import { createTimeline } from "./timeline.ts";
 
@@ -96,7 +96,7 @@ test("several that begin at once on a file that is not there yet serve the same 
   const services = names.map((name) => startOrderService({ PORT: "0", STORE, K_SINK: sink.addressFor(name) }));
   const urls = await Promise.all(services.map((service) => service.ready()));
 
-  const health = await Promise.all(urls.map(async (url) => (await fetch(`${url}/healthz`)).status));
+  const health = await Promise.all(urls.map((url) => healthOf(url)));
   await Promise.all(order.events.map((event, index) => post(urls[index] ?? "", requestOf(event))));
 
   expect(health).toEqual([200, 200, 200]);
@@ -108,13 +108,13 @@ test("while its store cannot answer, its health is 503 and it accepts nothing", 
   const folder = temporaryFolder();
   const service = startOrderService({ PORT: "0", STORE: `sqlite:${folder}/orders.db` });
   const url = await service.ready();
-  const before = await fetch(`${url}/healthz`);
+  const before = await healthOf(url);
 
   for (const file of ["orders.db", "orders.db-wal", "orders.db-shm"]) rmSync(`${folder}/${file}`);
-  await expect.poll(async () => (await fetch(`${url}/healthz`)).status).toBe(503);
+  await expect.poll(() => healthOf(url), { timeout: 10_000 }).toBe(503);
   const answer = await post(url, requestOf(order.events[0]));
 
-  expect(before.status).toBe(200);
+  expect(before).toBe(200);
   expect(answer?.status).toBe(500);
 });
 
