@@ -15,7 +15,7 @@ const byHand = "five functions nested by hand";
 
 /** What running a message through stages costs that do nothing, where the stages themselves are the same functions. */
 export const stages: RunCase = async ({ quick }) => {
-  const messages = quick ? 20_000 : 100_000;
+  const messages = quick ? 50_000 : 100_000;
   const contestants = [
     contestant(ours, fiveStages(), messages),
     contestant(byHand, nestedByHand(), messages),
@@ -25,7 +25,7 @@ export const stages: RunCase = async ({ quick }) => {
     contestant(withDeadline, fiveStages({ deadline: 30_000 }), messages),
   ];
 
-  const samples = await alternate(contestants, { warmUp: 3, measured: quick ? 7 : 31 });
+  const samples = await alternate(contestants, { warmUp: 5, measured: quick ? 7 : 31 });
 
   return {
     measurements: measurements(samples, "µs CPU"),

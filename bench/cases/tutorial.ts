@@ -9,7 +9,7 @@ import { processOrders, tutorialPipeline } from "../workloads/tutorial.ts";
 
 /** Orders of three events each, one after another, on a new store in each round: a third of what an order costs. */
 export const tutorial: RunCase = async ({ quick }) => {
-  const orders = quick ? 1_000 : 4_000;
+  const orders = quick ? 2_000 : 4_000;
   const passes = orders * 20;
   const byHand = nestedByHand();
   const [event] = newOrders(1).flat();
@@ -33,7 +33,7 @@ export const tutorial: RunCase = async ({ quick }) => {
           }),
       },
     ],
-    { warmUp: 3, measured: quick ? 7 : 25 },
+    { warmUp: 5, measured: quick ? 7 : 25 },
   );
 
   return {
