@@ -31,9 +31,10 @@ async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
 
   const orders = receiver(orderPipeline(store, charge), { logger, health: { check: () => store.lookUp("health", "check") } });
   const listening = await orders.listen({ port, host: HOST || "127.0.0.1" });
+  const closed = closeOnSignals(listening, { onClosed: () => store.close() });
+  // Only now: whoever reads this may ask it to end at once.
   process.stdout.write(`listening on ${listening.url}\n`);
-
-  await closeOnSignals(listening, { onClosed: () => store.close() });
+  await closed;
 }
 
 function openStore(address: string, logger: Logger): EventStore {

@@ -22,6 +22,19 @@ test("it writes one line to standard output, and its logs as lines of JSON to st
   expect(logsOf(service)).toEqual([expect.objectContaining({ level: 30, msg: "charged the order", key: order.key })]);
 });
 
+test("it can be asked to end from the moment at which it says that it listens", async () => {
+  const STORE = `sqlite:${temporaryFolder()}/orders.db`;
+  const services = Array.from({ length: 4 }, () => startOrderService({ PORT: "0", STORE }));
+
+  const endings = services.map(async (service) => {
+    await service.ready();
+    service.signal("SIGTERM");
+    return service.ended;
+  });
+
+  expect(await Promise.all(endings)).toEqual([0, 0, 0, 0]);
+});
+
 test.skipIf(process.platform !== "linux")("left to itself it takes port 8080, and orders.db in its folder", async () => {
   const folder = temporaryFolder();
   // An address of this run alone, so that it meets no other service.
