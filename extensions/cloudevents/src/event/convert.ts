@@ -1,11 +1,10 @@
 import type { CloudEvent, CloudEventV1 } from "cloudevents";
 
-import { EventDriverError, type Message } from "event-driver";
+import { EventDriverError, fromBase64, type Message, toBase64 } from "event-driver";
 
 import type { KeyOptions } from "./key.ts";
 
 import { checkAttributes, invalidEvent, isAttributeName, isAttributeText } from "./attribute-rules.ts";
-import { fromBase64, toBase64 } from "../http/base64.ts";
 import { exactCloudEvent, wireOf } from "./exact-cloud-event.ts";
 import { saysJson } from "./wire-data.ts";
 import { fromWire, type ToMessageOptions, toWire, type WireEvent } from "./wire-event.ts";

@@ -1,8 +1,8 @@
 import { CloudEvent } from "cloudevents";
+import { toBase64 } from "event-driver";
 
 import type { WireEvent } from "./wire-event.ts";
 
-import { toBase64 } from "../http/base64.ts";
 import { structuredJson } from "../http/structured-json.ts";
 import { saysJson, textWhereText } from "./wire-data.ts";
 

@@ -1,9 +1,8 @@
-import { EventDriverError, type JsonMember, scanJson } from "event-driver";
+import { EventDriverError, fromBase64, type JsonMember, scanJson } from "event-driver";
 
 import type { WireEvent } from "../event/wire-event.ts";
 
 import { checkAttributes, invalidEvent, isAttributeName, isAttributeText } from "../event/attribute-rules.ts";
-import { fromBase64 } from "./base64.ts";
 import { isJsonType, parseMediaType } from "./media-type.ts";
 
 const textOnly: ReadonlySet<string> = new Set(["specversion", "id", "source", "type", "subject", "time", "dataschema", "datacontenttype"]);

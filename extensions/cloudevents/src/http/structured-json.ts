@@ -1,8 +1,7 @@
-import { scanJson } from "event-driver";
+import { scanJson, toBase64 } from "event-driver";
 
 import type { WireEvent } from "../event/wire-event.ts";
 
-import { toBase64 } from "./base64.ts";
 import { saysJson, textWhereText } from "../event/wire-data.ts";
 
 /** How deep data may be nested to be written as JSON; receivers have their limits too, and deeper data is not lost in base64. */

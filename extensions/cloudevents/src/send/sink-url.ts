@@ -1,6 +1,4 @@
-import { invalidOption } from "event-driver";
-
-import { toBase64 } from "../http/base64.ts";
+import { invalidOption, toBase64 } from "event-driver";
 
 const allowed = "an absolute http or https URL";
 
