@@ -4,7 +4,17 @@ import { join } from "node:path";
 import type { RunCase } from "../harness/result.ts";
 import type { Row } from "../workloads/recording-store.ts";
 
-import { alternate, type Contestant, costRatio, measurements, rateRatio, rates, type Samples, wallTime } from "../harness/alternate.ts";
+import {
+  alternate,
+  type Contestant,
+  costRatio,
+  measurements,
+  rateRatio,
+  rates,
+  type Rounds,
+  type Samples,
+  wallTime,
+} from "../harness/alternate.ts";
 import { notesOnDisk, temporaryFolder } from "../harness/temporary-folder.ts";
 import { newOrders } from "../workloads/orders.ts";
 import { openRawSqlite } from "../workloads/raw-sqlite.ts";
@@ -18,7 +28,7 @@ const raw = "node:sqlite, the same writes and commits";
 export const inFlight: RunCase = async ({ quick }) => {
   const folder = temporaryFolder();
 
-  const samples = await compare(folder, { orders: 640, side: 64, rounds: quick ? 9 : 41 });
+  const samples = await compare(folder, { orders: 640, side: 64, warmUp: 10, measured: quick ? 9 : 41 });
 
   return {
     measurements: rates(samples, "orders/s"),
@@ -31,7 +41,7 @@ export const inFlight: RunCase = async ({ quick }) => {
 export const oneAtATime: RunCase = async ({ quick }) => {
   const folder = temporaryFolder();
 
-  const samples = await compare(folder, { orders: 20, side: 1, rounds: quick ? 15 : 81 });
+  const samples = await compare(folder, { orders: 20, side: 1, warmUp: 100, measured: quick ? 21 : 101 });
 
   return {
     measurements: measurements(samples, "µs an order"),
@@ -40,50 +50,40 @@ export const oneAtATime: RunCase = async ({ quick }) => {
   };
 };
 
-interface Comparison {
+interface Comparison extends Rounds {
   /** How many orders a round has. Few: a disk that others use too changes its speed within a second, and both of a pair must meet the same one. */
   readonly orders: number;
   /** How many of them side by side. */
   readonly side: number;
-  readonly rounds: number;
 }
 
-function compare(folder: string, { orders, side, rounds }: Comparison): Promise<Samples> {
-  let files = 0;
-  const newFile = (): string => {
-    files += 1;
-    return join(folder, `${files}.db`);
-  };
-  return alternate([byPipeline(newFile, orders, side), byHand(newFile, orders, side)], { warmUp: 5, measured: rounds });
-}
+/** Each on one file that stays open over all rounds, as a service has it: new files are slower to write to, and our store watches them more closely. */
+async function compare(folder: string, { orders, side, ...rounds }: Comparison): Promise<Samples> {
+  const store = sqliteEventStore({ file: join(folder, "store.db"), cleanUpInterval: false });
+  const database = await openRawSqlite(join(folder, "raw.db"));
+  const processor = tutorialPipeline(store);
 
-function byPipeline(newFile: () => string, count: number, side: number): Contestant {
-  return {
+  const byPipeline: Contestant = {
     name: ours,
-    async round() {
-      const store = sqliteEventStore({ file: newFile(), cleanUpInterval: false });
-      const processor = tutorialPipeline(store);
-      const orders = newOrders(count);
-      const cost = await wallTime(count, () => processOrders(processor, orders, side));
-      await store.close();
-      return cost;
+    round() {
+      const events = newOrders(orders);
+      return wallTime(orders, () => processOrders(processor, events, side));
     },
   };
-}
-
-function byHand(newFile: () => string, count: number, side: number): Contestant {
-  return {
+  const byHand: Contestant = {
     name: raw,
     async round() {
-      const commits = await recordCommits(count, side);
-      const database = await openRawSqlite(newFile());
-      const cost = await wallTime(count, async () => {
+      const commits = await recordCommits(orders, side);
+      return wallTime(orders, async () => {
         for (const rows of commits) database.write(rows);
       });
-      database.close();
-      return cost;
     },
   };
+  const samples = await alternate([byPipeline, byHand], rounds);
+
+  database.close();
+  await store.close();
+  return samples;
 }
 
 /** What the pipeline writes for so many orders, in the commits that they share when the first writes of all are done together, then the second. */
