@@ -74,11 +74,15 @@ export class RevisionConflictError extends EventDriverError {
   readonly expected: string;
 
   constructor(entry: { readonly key: string; readonly source: string; readonly expected: string; readonly cause?: unknown }) {
+    // A conflict is an ordinary answer: every duplicate is told by one, and the stack trace would cost more than the rest of it.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super("ERR_REVISION_CONFLICT", {
       message: `the entry of key ${quote(entry.key)} and source ${quote(entry.source)} is not at ${entry.expected}; look it up and decide again`,
       retryable: true,
       cause: entry.cause,
     });
+    Error.stackTraceLimit = stackTraceLimit;
     this.key = entry.key;
     this.source = entry.source;
     this.expected = entry.expected;

@@ -56,6 +56,8 @@ export interface ClaimRecord {
   readonly original?: PackedMessage;
   /** What the user of the claims keeps with it: any JSON value. */
   readonly data?: unknown;
+  /** Text that is kept with it as it is: it may be long, and as JSON in JSON it would be escaped at every write. */
+  readonly body?: string | undefined;
 }
 
 /** A message as a JSON value. */
@@ -89,8 +91,11 @@ export interface ClaimRules {
 
 const noAttributes: Attributes = Object.freeze(Object.create(null));
 
+/** A claim as a message: a line of JSON, and behind it the body where there is one. */
 export function encodeClaim(key: string, source: string, record: ClaimRecord): Message {
-  return { id: record.token, key, source, content: JSON.stringify(record), attributes: noAttributes };
+  const { body } = record;
+  const content = body === undefined ? JSON.stringify(record) : `${JSON.stringify({ ...record, body: undefined })}\n${body}`;
+  return { id: record.token, key, source, content, attributes: noAttributes };
 }
 
 /** @throws EventDriverError `ERR_STORE_CORRUPT` when the entry is no claim: something else wrote into this scope. */
@@ -131,8 +136,12 @@ export function unpackFailure(failure: StoredFailure, id: string): EventDriverEr
 }
 
 function parseRecord(message: Message): ClaimRecord {
+  const { content } = message;
   try {
-    if (typeof message.content === "string") return JSON.parse(message.content);
+    if (typeof content === "string") {
+      const end = content.indexOf("\n");
+      return end === -1 ? JSON.parse(content) : { ...JSON.parse(content.slice(0, end)), body: content.slice(end + 1) };
+    }
   } catch (cause) {
     throw notAClaim(message, cause);
   }

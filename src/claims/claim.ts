@@ -8,7 +8,7 @@ import { EventDriverError, isEventDriverError, isRetryable, isRevisionConflict, 
 import { decodeClaim, encodeClaim } from "./claim-record.ts";
 
 /** What a new owner sets; the rest follows from whom it takes over. */
-export interface ClaimStart extends Pick<ClaimRecord, "trigger" | "fingerprint" | "original" | "data"> {
+export interface ClaimStart extends Pick<ClaimRecord, "trigger" | "fingerprint" | "original" | "data" | "body"> {
   readonly phase: "running" | "sealing";
 }
 
@@ -261,10 +261,10 @@ async function readBack(rules: ClaimRules, ctx: Context, key: string, error: unk
 
 function kept(record: ClaimRecord | undefined): Partial<ClaimRecord> {
   if (record === undefined) return {};
-  const { steps, data, fingerprint, original } = record;
+  const { steps, data, body, fingerprint, original } = record;
   return {
     ...(steps && { steps }),
-    ...(data !== undefined && { data }),
+    ...(data !== undefined && { data, body }),
     ...(fingerprint !== undefined && { fingerprint }),
     ...(original !== undefined && { original }),
   };

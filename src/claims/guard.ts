@@ -41,7 +41,7 @@ export async function runGuarded<M extends AnyMessage>(
   ctx: Context,
   message: M,
   next: Next<Context & ClaimContext, M>,
-  kept: Pick<ClaimRecord, "data"> = {},
+  kept: Pick<ClaimRecord, "data" | "body"> = {},
 ): Promise<void> {
   let reply: PackedMessage | undefined;
   const guarded = interruptible(ctx, claim.interrupt, {

@@ -63,6 +63,11 @@ export interface EventStoreFeatures {
   readonly compareAndSet: boolean;
   /** Whether `storedAt` and `readAt` are given, all from one clock. */
   readonly clock: boolean;
+  /**
+   * Whether a look-up costs little beside a write, as in memory or in a file. Then whoever expects duplicates looks first.
+   * @default false
+   */
+  readonly cheapReads?: boolean;
 }
 
 /**

@@ -67,7 +67,7 @@ const expiredRemovedPerWrite = 2;
 
 /** One scope of a store. Every call is done before it returns, so calls cannot meet, and none is ever in flight. */
 class MemoryEventStore implements EventStore {
-  readonly features: EventStoreFeatures = { compareAndSet: true, clock: true };
+  readonly features: EventStoreFeatures = { compareAndSet: true, clock: true, cheapReads: true };
   readonly #shared: Shared;
   readonly #place: "root" | "scope";
   readonly #entries = new Map<string, Map<string, Entry>>();

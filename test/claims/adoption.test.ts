@@ -67,6 +67,19 @@ test("a duplicate costs one refused write and one read", async () => {
   expect(countOf(worker.calls.slice(before))).toEqual({ persist: 1, lookUp: 1 });
 });
 
+test("where reads are cheap a duplicate costs one read, and a message one more read", async () => {
+  const clock = virtualClock();
+  const worker = workerOn(memoryEventStore({ clock }), { cheapReads: true });
+  const orders = pipeline().use(idempotency({ store: worker.store }));
+
+  await deliver(orders, clock, event("orders"));
+  const first = countOf(worker.calls);
+  await deliver(orders, clock, event("orders"));
+
+  expect(first).toEqual({ lookUp: 1, persist: 2 });
+  expect(countOf(worker.calls)).toEqual({ lookUp: 2, persist: 2 });
+});
+
 test("behind a joiner on the same store the steps of the adopted claim survive a failure", async () => {
   const { worker, clock } = setUp();
   let charges = 0;

@@ -18,7 +18,8 @@ export interface Worker {
   holdNext(matches: Matches): () => void;
 }
 
-export function workerOn(shared: EventStore): Worker {
+/** @param cheapReads what the store says of its reads; by default it is as far away as a shared store mostly is */
+export function workerOn(shared: EventStore, { cheapReads = false }: { readonly cheapReads?: boolean } = {}): Worker {
   const calls: StoreCall[] = [];
   const plans: Plan[] = [];
   let crashed = false;
@@ -36,7 +37,7 @@ export function workerOn(shared: EventStore): Worker {
   });
 
   return {
-    store,
+    store: { ...store, features: { ...shared.features, cheapReads } },
     calls,
     crash() {
       crashed = true;

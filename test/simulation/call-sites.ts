@@ -74,7 +74,8 @@ export function isClaimEntry(source: string): boolean {
 }
 
 export function claimOf({ content }: Message): ClaimRecord {
-  return JSON.parse(String(content));
+  const [line = "", ...body] = String(content).split("\n");
+  return { ...JSON.parse(line), ...(body.length > 0 && { body: body.join("\n") }) };
 }
 
 function siteOfStart(record: ClaimRecord, stored: ClaimRecord | undefined): CallSite {

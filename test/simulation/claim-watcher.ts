@@ -98,7 +98,7 @@ function wrongBeginning({ phase, token }: ClaimRecord): string | undefined {
 
 /** What is decided once never changes. */
 function changedData(from: ClaimRecord, to: ClaimRecord): string | undefined {
-  const [before, after] = [outcomeOf(from.data), outcomeOf(to.data)];
+  const [before, after] = [outcomeOf(from), outcomeOf(to)];
   if (before === undefined) return undefined;
   if (after === undefined) return "its outcome was dropped";
   if (JSON.stringify([before.kind, before.members]) !== JSON.stringify([after.kind, after.members])) return "its members changed";

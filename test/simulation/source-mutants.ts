@@ -64,7 +64,7 @@ export const sourcePatches: Readonly<Record<string, readonly SourcePatch[]>> = {
       file: "handlers/joiner/join.ts",
       find: '  const { claim } = await startClaim(settings.rules, ctx, key, found, { phase: "sealing", trigger });\n',
       replace:
-        '  const unsealed = await decide(settings, ctx, key, await readMembers(settings.entries, ctx, key), ending);\n  if (unsealed === undefined) return undefined;\n  return (await startClaim(settings.rules, ctx, key, found, { phase: "running", trigger, data: unsealed })).claim;\n  const { claim } = await startClaim(settings.rules, ctx, key, found, { phase: "sealing", trigger });\n',
+        '  const unsealed = await decide(settings, ctx, key, await readMembers(settings.entries, ctx, key), ending);\n  if (unsealed === undefined) return undefined;\n  return (await startClaim(settings.rules, ctx, key, found, { phase: "running", trigger, ...held(unsealed) })).claim;\n  const { claim } = await startClaim(settings.rules, ctx, key, found, { phase: "sealing", trigger });\n',
     },
   ],
   "no freeze": [

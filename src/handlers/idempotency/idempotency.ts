@@ -133,7 +133,7 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
     const fingerprint = fingerprintOf && (await digest(fingerprintOf(message)));
     const limit = maxAttempts ?? (deadLetterInFront.get(ctx) ? 10 : Infinity);
     const waiting = patience(ctx, wait);
-    let found: FoundClaim | undefined;
+    let found = store.features.cheapReads ? await findClaim(rules, ctx, key) : undefined;
     for (;;) {
       if (found !== undefined && isMismatch(found, fingerprint)) throw payloadMismatch(message.id, key);
       if (found === undefined || isTakeable(found) || isReopened(found, ctx)) {

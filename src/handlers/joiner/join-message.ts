@@ -92,7 +92,7 @@ async function advance(
     ? await sealAndDecide(join, ctx, key, found, trigger, "timeout")
     : await beginEmission(join, ctx, key, found, trigger);
   if (claim === undefined) return "wait";
-  const outcome = outcomeOf(claim.record.data);
+  const outcome = outcomeOf(claim.record);
   await emit(join, claim, ctx, next);
   return outcome !== undefined && isMember(outcome, message) ? "finished" : "look again";
 }
@@ -108,7 +108,7 @@ async function conclude(
   next: JoinNext,
 ): Promise<Progress> {
   const { key } = message;
-  const outcome = outcomeOf(found.record.data);
+  const outcome = outcomeOf(found.record);
   const standing = outcome && standingOf(message, outcome.members, join.repeated);
   if (standing === "late" || standing === "superseded") {
     if (standing === "late") await arrival.onLate(ctx, message);
@@ -135,7 +135,7 @@ async function conclude(
   }
   const claim = await takeOver(join, ctx, key, found, identityOf(message));
   if (claim === undefined) return "wait";
-  const taken = outcomeOf(claim.record.data);
+  const taken = outcomeOf(claim.record);
   await emit(join, claim, ctx, next);
   return taken !== undefined && isMember(taken, message) ? "finished" : "look again";
 }
@@ -150,7 +150,7 @@ async function discard(join: JoinSettings, ctx: Context, message: Message, revis
  * outcome is durable with it among the members, and where a sweep runs that is enough. Under a seal nothing is decided yet, so there it fails too.
  */
 function giveUpWaiting(join: JoinSettings, arrival: ArrivalSettings, ctx: Context, message: Message, found: FoundClaim | undefined): void {
-  const isDecided = outcomeOf(found?.record.data) !== undefined;
+  const isDecided = outcomeOf(found?.record) !== undefined;
   if (!isDecided || found?.record.trigger === identityOf(message) || !arrival.isSwept(ctx)) throw inProgress(message.id, join.rules.lease);
   ctx.ended("waiting");
 }

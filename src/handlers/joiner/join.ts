@@ -15,7 +15,7 @@ import { isRevisionConflict } from "../../errors.ts";
 import { createMessage } from "../../message.ts";
 import { deadLetterInFront } from "../../pipeline/dead-letter-in-front.ts";
 import { outcomeEntry, readMembers, sourceOf, windowEntry } from "./entries.ts";
-import { composedMessage, freeze, type Outcome, type OutcomeKind, outcomeOf } from "./outcome.ts";
+import { composedMessage, freeze, held, type Outcome, type OutcomeKind, outcomeOf } from "./outcome.ts";
 
 /** A join that its window has ended before its condition held. */
 export interface JoinTimeout {
@@ -107,7 +107,7 @@ export async function beginEmission(
   const messages = await readMembers(settings.entries, ctx, key);
   const outcome = await decide(settings, ctx, key, messages, "complete");
   if (outcome === undefined) return undefined;
-  const { claim } = await startClaim(settings.rules, ctx, key, found, { phase: "running", trigger, data: outcome });
+  const { claim } = await startClaim(settings.rules, ctx, key, found, { phase: "running", trigger, ...held(outcome) });
   return claim;
 }
 
@@ -132,7 +132,7 @@ export async function sealAndDecide(
       await claim.release();
       return undefined;
     }
-    await claim.update(() => ({ phase: "running", data: outcome }));
+    await claim.update(() => ({ phase: "running", ...held(outcome) }));
     return claim;
   } catch (error) {
     await claim.release();
@@ -148,7 +148,7 @@ export async function takeOver(
   found: FoundClaim,
   trigger: string,
 ): Promise<Claim | undefined> {
-  if (outcomeOf(found.record.data) === undefined) {
+  if (outcomeOf(found.record) === undefined) {
     const ending = (await isWindowOver(settings, ctx, key)) ? "timeout" : "complete";
     return sealAndDecide(settings, ctx, key, found, trigger, ending);
   }
@@ -158,14 +158,14 @@ export async function takeOver(
 
 /** Runs the stages behind with what is frozen in the claim, and records how that ended. */
 export async function emit(settings: JoinSettings, claim: Claim, ctx: Context, next: JoinNext): Promise<void> {
-  const outcome = outcomeOf(claim.record.data);
+  const outcome = outcomeOf(claim.record);
   if (outcome?.composed === undefined) return claim.release();
   const { kind, members, missing, composed } = outcome;
   const message = composedMessage(claim.key, composed);
   const present = members.map((member) => member.source);
   const timeout: JoinTimeout = { key: claim.key, present, missing, message };
   const last: JoinNext = kind === "complete" ? next : (behind) => settings.onTimeout(behind, timeout, next);
-  await runGuarded(claim, settings.claimStore, ctx, message, last, { data: { kind, members, missing } });
+  await runGuarded(claim, settings.claimStore, ctx, message, last, { data: { kind, members, missing }, body: undefined });
 }
 
 /** How often an emission may be begun: without end, unless a failed one has a place to go. */

@@ -1,3 +1,4 @@
+import type { ClaimRecord } from "../../claims/claim-record.ts";
 import type { Attributes, Message } from "../../message.ts";
 
 import { toBase64 } from "../../base64.ts";
@@ -53,9 +54,18 @@ export function composedMessage(key: string, { id, time, content }: Composed): M
   return { id, key, source: composedEvent, type: composedEvent, time, content, attributes: composedAttributes };
 }
 
-/** The data of a claim, where that is the outcome of a join. */
-export function outcomeOf(data: unknown): Outcome | undefined {
-  return isOutcome(data) ? data : undefined;
+/** How an outcome is kept in a claim: what it composes is its body. */
+export function held({ composed, ...outcome }: Outcome): Pick<ClaimRecord, "data" | "body"> {
+  if (composed === undefined) return { data: outcome, body: undefined };
+  const { content, ...named } = composed;
+  return { data: { ...outcome, composed: named }, body: content };
+}
+
+/** The outcome that a claim holds; `undefined` where nothing is decided. */
+export function outcomeOf(record: ClaimRecord | undefined): Outcome | undefined {
+  const data = record?.data;
+  if (!isOutcome(data)) return undefined;
+  return data.composed === undefined ? data : { ...data, composed: { ...data.composed, content: record?.body ?? "" } };
 }
 
 export function isMember(outcome: Outcome, message: Message): boolean {

@@ -95,7 +95,7 @@ async function finishWindow(
   }
   // The outcome decides now, and has a due time of its own; or there was nothing left that a window could end.
   const outcome = await findClaim(join.rules, ctx, key);
-  const isDecided = outcomeOf(outcome?.record.data) !== undefined;
+  const isDecided = outcomeOf(outcome?.record) !== undefined;
   if (isDecided || (await listJoin(join, ctx, key)).sources.size === 0)
     await removeEntry(join.rules.store, ctx, key, windowEntry, window.revision);
   return false;
@@ -110,7 +110,7 @@ async function finishEmission(
   next: JoinNext,
 ): Promise<boolean> {
   if (hasCrashed(found, attemptLimit(join, ctx)) && found.record.phase === "running") {
-    const failed = await failAsCrashed(join.rules, ctx, key, found, outcomeOf(found.record.data)?.composed?.id ?? key);
+    const failed = await failAsCrashed(join.rules, ctx, key, found, outcomeOf(found.record)?.composed?.id ?? key);
     return failed?.record.phase === "failed" && report(join, sweep, ctx, key, failed);
   }
   const claim = await takeOver(join, ctx, key, found, found.record.trigger);
@@ -136,8 +136,8 @@ async function emitOrReport(
 }
 
 async function report(join: JoinSettings, { onFailure }: SweepSettings, ctx: Context, key: string, found: FoundClaim): Promise<boolean> {
-  const { failure, data } = found.record;
-  const composed = outcomeOf(data)?.composed;
+  const { failure } = found.record;
+  const composed = outcomeOf(found.record)?.composed;
   if (failure === undefined || composed === undefined) return false;
   const message = composedMessage(key, composed);
   const error = unpackFailure(failure, message.id);
