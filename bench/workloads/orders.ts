@@ -14,19 +14,28 @@ const arrivals = [
 
 let ordersMade = 0;
 
+/** What an event holds, by its source. */
+export type Contents = (key: string, source: (typeof sources)[number]) => object;
+
 /** The three events of each of so many new orders, in the order of their arrival. No key is used twice within a process. */
-export function newOrders(count: number): readonly (readonly Message[])[] {
+export function newOrders(count: number, contents: Contents = longContents): readonly (readonly Message[])[] {
   return Array.from({ length: count }, () => {
     ordersMade += 1;
     const key = `order-${ordersMade}`;
     const arrival = arrivals[ordersMade % arrivals.length] ?? arrivals[0];
-    return arrival.map((place) => event(key, sources[place]));
+    return arrival.map((place) => event(key, sources[place], contents));
   });
 }
 
-/** About 400 bytes of JSON, as CloudEvents carry them. */
-function event(key: string, source: (typeof sources)[number]): Message {
-  const content = {
+/** As short as the example sends them, about 50 bytes of JSON. */
+export const shortContents: Contents = (_key, source) => {
+  if (source === "event1") return { note: "erased before it is joined" };
+  return source === "event2" ? { customer: "customer-3", express: true } : { items: [{ sku: "sku-7", quantity: 2 }], total: 17 };
+};
+
+/** About 400 bytes of JSON, as CloudEvents often carry them. */
+function longContents(key: string): object {
+  return {
     order: key,
     customer: { id: "c-20417", name: "Ada Lovelace", address: ["12 St James's Square", "London SW1Y 4JH"] },
     lines: [
@@ -37,6 +46,9 @@ function event(key: string, source: (typeof sources)[number]): Message {
     total: 133.95,
     note: "leave it with the neighbour",
   };
+}
+
+function event(key: string, source: (typeof sources)[number], contents: Contents): Message {
   return createMessage({
     id: `${key}/${source}`,
     key,
@@ -44,7 +56,7 @@ function event(key: string, source: (typeof sources)[number]): Message {
     origin: `https://shop.example/${source}`,
     type: `order.${source}`,
     time: "2026-03-01T10:20:30.456Z",
-    content: JSON.stringify(content),
+    content: JSON.stringify(contents(key, source)),
     attributes: { datacontenttype: "application/json" },
   });
 }

@@ -143,7 +143,7 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
         }
         const start = {
           phase: "running",
-          trigger: identityOf(message),
+          trigger: keyOf === identityOf ? key : identityOf(message),
           ...(fingerprint && { fingerprint }),
           ...(original && { original }),
         } as const;

@@ -9,7 +9,9 @@ interface Instant {
 
 /** Compares two event times by the instants they name. An absent one, or one that is no RFC 3339 text, is older than any other. */
 export function compareTimes(left: string | undefined, right: string | undefined): number {
-  const [a, b] = [parse(left), parse(right)];
+  if (left === right) return 0;
+  const a = parse(left);
+  const b = parse(right);
   if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined);
   return a.seconds - b.seconds || compareText(a.fraction, b.fraction);
 }

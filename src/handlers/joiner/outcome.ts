@@ -98,10 +98,11 @@ function decode(bytes: Uint8Array): string | undefined {
 }
 
 function latestTime(members: readonly Member[]): string | undefined {
-  return members
-    .flatMap(({ time }) => time ?? [])
-    .sort(compareTimes)
-    .at(-1);
+  let latest: string | undefined;
+  for (const { time } of members) {
+    if (time !== undefined && (latest === undefined || compareTimes(time, latest) >= 0)) latest = time;
+  }
+  return latest;
 }
 
 function isOutcome(data: unknown): data is Outcome {
