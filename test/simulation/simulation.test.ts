@@ -9,29 +9,25 @@ const { seed: only, seeds } = simulationSettings();
 /** With fewer seeds, some things are never made to go wrong, and that says nothing. */
 const seedsThatCover = 20_000;
 
-if (only === undefined) {
-  test(`no order is lost, doubled or changed, whatever goes wrong: ${seeds} seeds`, { timeout: 600_000 }, async () => {
+const replays = only !== undefined;
+
+test(
+  `no order is lost, doubled or changed, whatever goes wrong: ${replays ? `seed ${only}` : `${seeds} seeds`}`,
+  { timeout: 600_000 },
+  async () => {
     const coverage = new Coverage();
 
-    for (let seed = 0; seed < seeds; seed += 1) {
+    for (const seed of replays ? [only] : Array(seeds).keys()) {
       const scenario = scenarioOf(seed);
-      const violations = await simulate({ seed, scenario, coverage });
+      if (replays) write(`seed ${seed}: ${JSON.stringify(scenario)}`);
+      const violations = await simulate({ seed, scenario, coverage, ...(replays && { onTrace: write }) });
       expect(violations, `seed ${seed} (${scenario.family}) fails; replay it with SIMULATION_SEED=${seed}`).toEqual([]);
     }
 
-    write(`\nHow often each call went wrong in each way, over ${seeds} seeds:\n\n${coverage.table()}\n`);
-    expect(seeds < seedsThatCover ? [] : coverage.gaps(), "nothing went wrong here in this way").toEqual([]);
-  });
-} else {
-  test(`the replayed seed ${only} holds what is promised`, { timeout: 60_000 }, async () => {
-    const scenario = scenarioOf(only);
-    write(`seed ${only}: ${JSON.stringify(scenario)}`);
-
-    const violations = await simulate({ seed: only, scenario, coverage: new Coverage(), onTrace: write });
-
-    expect(violations).toEqual([]);
-  });
-}
+    if (!replays) write(`\nHow often each call went wrong in each way, over ${seeds} seeds:\n\n${coverage.table()}\n`);
+    expect(replays || seeds < seedsThatCover ? [] : coverage.gaps(), "nothing went wrong here in this way").toEqual([]);
+  },
+);
 
 test("a seed runs the same way every time", async () => {
   const seed = 29;

@@ -89,7 +89,7 @@ function scopedStore(commits: GroupCommit, path: readonly string[], close: () =>
   const scope = JSON.stringify(path);
 
   return {
-    features: { compareAndSet: true, clock: true },
+    features: { compareAndSet: true, clock: true, cheapReads: true },
     persist: (message, options = {}) => commits.write(options.signal, (entries, now) => entries.persist(scope, message, options, now)),
     lookUp: (key, source, { signal } = {}) => commits.read(signal, (entries, now) => entries.lookUp(scope, key, source, now)),
     lookUpByKey: (key, { signal } = {}) => commits.read(signal, (entries, now) => entries.lookUpByKey(scope, key, now)),
