@@ -92,8 +92,7 @@ async function advance(
     ? await sealAndDecide(join, ctx, key, found, trigger, "timeout")
     : await beginEmission(join, ctx, key, found, trigger);
   if (claim === undefined) return "wait";
-  const outcome = outcomeOf(claim.record);
-  await emit(join, claim, ctx, next);
+  const outcome = await emit(join, claim, ctx, next);
   return outcome !== undefined && isMember(outcome, message) ? "finished" : "look again";
 }
 
@@ -135,8 +134,7 @@ async function conclude(
   }
   const claim = await takeOver(join, ctx, key, found, identityOf(message));
   if (claim === undefined) return "wait";
-  const taken = outcomeOf(claim.record);
-  await emit(join, claim, ctx, next);
+  const taken = await emit(join, claim, ctx, next);
   return taken !== undefined && isMember(taken, message) ? "finished" : "look again";
 }
 

@@ -156,16 +156,20 @@ export async function takeOver(
   return claim;
 }
 
-/** Runs the stages behind with what is frozen in the claim, and records how that ended. */
-export async function emit(settings: JoinSettings, claim: Claim, ctx: Context, next: JoinNext): Promise<void> {
+/** Runs the stages behind with what is frozen in the claim, and records how that ended. Resolves to what was emitted. */
+export async function emit(settings: JoinSettings, claim: Claim, ctx: Context, next: JoinNext): Promise<Outcome | undefined> {
   const outcome = outcomeOf(claim.record);
-  if (outcome?.composed === undefined) return claim.release();
+  if (outcome?.composed === undefined) {
+    await claim.release();
+    return undefined;
+  }
   const { kind, members, missing, composed } = outcome;
   const message = composedMessage(claim.key, composed);
   const present = members.map((member) => member.source);
   const timeout: JoinTimeout = { key: claim.key, present, missing, message };
   const last: JoinNext = kind === "complete" ? next : (behind) => settings.onTimeout(behind, timeout, next);
   await runGuarded(claim, settings.claimStore, ctx, message, last, { data: { kind, members, missing }, body: undefined });
+  return outcome;
 }
 
 /** How often an emission may be begun: without end, unless a failed one has a place to go. */

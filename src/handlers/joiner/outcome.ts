@@ -43,8 +43,10 @@ export async function freeze(
 ): Promise<Outcome & { readonly composed: Composed }> {
   const sorted = messages.toSorted((left, right) => compareText(left.source, right.source));
   const members = sorted.map(memberOf);
-  const identities = members.map(({ origin, id }) => JSON.stringify([origin, id])).sort(compareText);
-  const id = await digest(JSON.stringify([join.scope, join.key, join.kind, ...identities]));
+  const identities = members
+    .map(({ origin, id }) => [origin, id] as const)
+    .sort(([origin, id], [otherOrigin, otherId]) => compareText(origin, otherOrigin) || compareText(id, otherId));
+  const id = await digest(JSON.stringify([join.scope, join.key, join.kind, identities]));
   const composed = { id, time: latestTime(members) ?? new Date(now).toISOString(), content: composeContent(sorted) };
   return { kind: join.kind, members, missing: join.missing, composed };
 }

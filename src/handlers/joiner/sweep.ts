@@ -123,7 +123,7 @@ async function emitOrReport(
   sweep: SweepSettings,
   ctx: Context,
   key: string,
-  emission: () => Promise<void>,
+  emission: () => Promise<unknown>,
 ): Promise<boolean> {
   try {
     await emission();
