@@ -25,6 +25,18 @@ test("a retryable failure behind the joiner fails the delivery, and its redelive
   expect(process.emitted[1]).toEqual(process.emitted[0]);
 });
 
+test("content of several lines is emitted again as it was, after it has been in the store", async () => {
+  const process = joinOn(setUp(), {}, failingTimes(1));
+  await process.deliver(event("event1", { content: '{\n  "total":\r\n1.10\n}' }));
+  await failureOf(process.deliver(event("event2", { content: "two\nlines" })));
+
+  await process.deliver(event("event2", { content: "two\nlines" }));
+
+  expect(process.emitted.map((message) => message.content)).toEqual(
+    Array(2).fill('{"event1":{\n  "total":\r\n1.10\n},"event2":"two\\nlines"}'),
+  );
+});
+
 test("after a retryable failure any member's redelivery emits the join", async () => {
   const process = joinOn(setUp(), {}, failingTimes(1));
   await process.deliver(one);

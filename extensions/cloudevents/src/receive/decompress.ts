@@ -1,6 +1,7 @@
 import { EventDriverError, isEventDriverError } from "event-driver";
 
 import { invalidEvent } from "../event/attribute-rules.ts";
+import { joinBytes } from "../http/join-bytes.ts";
 import { bodyTooLarge } from "./request.ts";
 
 export type ContentEncoding = "gzip" | "deflate";
@@ -40,21 +41,11 @@ export async function collect(reader: ReadableStreamDefaultReader<Uint8Array>, l
   let size = 0;
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return join(chunks, size);
+    if (done) return joinBytes(chunks, size);
     size += value.length;
     if (size > limit) break;
     chunks.push(value);
   }
   await reader.cancel();
   throw bodyTooLarge(limit);
-}
-
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }

@@ -1,3 +1,5 @@
+import { joinBytes } from "../http/join-bytes.ts";
+
 /**
  * The body of a response, read to its end so that the connection can be used again; `undefined` where it is larger than `limit` bytes: then
  * reading stops and the connection is closed.
@@ -11,15 +13,5 @@ export async function readResponseBody(response: Response, limit: number): Promi
     if (length > limit) return undefined;
     pieces.push(piece);
   }
-  return joined(pieces, length);
-}
-
-function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+  return joinBytes(pieces, length);
 }
