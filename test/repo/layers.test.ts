@@ -25,6 +25,9 @@ test("each rule finds what breaks it, and nothing else is complained of", async 
     "extensions/one/src/c.ts": 'import "@event-driver/two";',
     "extensions/one/src/d.ts": 'import "event-driver/testing";',
     "extensions/one/test/e.ts": 'import "../../two/src/index.ts";',
+    "extensions/google-cloud/src/functions/a.ts": 'import "@event-driver/two";',
+    "extensions/google-cloud/src/storage/b.ts": 'import "../pubsub/b.ts";',
+    "extensions/google-cloud/src/pubsub/b.ts": "export {};",
   });
 
   const { violations } = await checkLayers(root);
@@ -34,12 +37,14 @@ test("each rule finds what breaks it, and nothing else is complained of", async 
     "core-knows-no-extension: src/handlers/a.ts -> extensions/one/src/index.ts",
     "core-knows-no-extension: src/handlers/b.ts -> extensions/one/src/index.ts",
     "core-runs-anywhere: src/handlers/f.ts -> fs",
+    "doors-of-google-cloud-stand-alone: extensions/google-cloud/src/storage/b.ts -> extensions/google-cloud/src/pubsub/b.ts",
     "entry-is-for-others: src/handlers/e.ts -> src/index.ts",
     "extensions-import-core-by-name: extensions/one/src/a.ts -> src/message.ts",
     "extensions-import-core-by-name: extensions/one/src/b.ts -> src/index.ts",
     "extensions-stand-alone: extensions/one/src/c.ts -> extensions/two/src/index.ts",
     "extensions-stand-alone: extensions/one/test/e.ts -> extensions/two/src/index.ts",
     "extensions-use-the-public-core: extensions/one/src/a.ts -> src/message.ts",
+    "google-functions-receive-cloudevents: extensions/google-cloud/src/functions/a.ts -> extensions/two/src/index.ts",
     "ground-needs-nothing-above: src/clock.ts -> src/pipeline/pipeline.ts",
     "handlers-know-only-the-store-port: src/handlers/c.ts -> src/stores/memory-event-store.ts",
     "handlers-know-only-the-store-port: src/handlers/d.ts -> src/testing/index.ts",
