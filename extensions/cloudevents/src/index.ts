@@ -3,6 +3,7 @@ export { toCloudEvent, toMessage, type ToMessageOptions } from "./event/convert.
 export { fetchHandler, type FetchHandlerOptions } from "./receive/fetch-handler.ts";
 export { type ContentPlacement, encode, type EncodedEvent, type EncodeOptions } from "./http/http-encode.ts";
 export type { ContentMode, HeaderFields } from "./http/http-decode.ts";
+export { eventFromJson } from "./http/json-event.ts";
 export type { KeyOptions } from "./event/key.ts";
 export type { Listening, ListenOptions } from "./receive/listen.ts";
 export { receiver, type Receiver, type ReceiverOptions } from "./receive/receiver.ts";

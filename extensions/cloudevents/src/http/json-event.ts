@@ -11,10 +11,13 @@ const integer = /^-?\d+$/;
 /**
  * Reads one event in the JSON event format 1.0.2. JSON data stays the text it was written as.
  *
- * @param depth how many objects and arrays may stand inside one another, the event itself included
+ * Use it where an event in structured mode comes by another way than HTTP, such as in the data of a queue's message.
+ *
+ * @param depth how many objects and arrays may stand inside one another, the event itself included; 128 by default
  * @throws EventDriverError `ERR_INVALID_EVENT`
+ * @example const message = fromWire(eventFromJson(text));
  */
-export function eventFromJson(text: string, depth: number): WireEvent {
+export function eventFromJson(text: string, depth: number = 128): WireEvent {
   const attributes: Record<string, string> = Object.create(null);
   let data: string | undefined;
   let base64: string | undefined;
