@@ -2,6 +2,7 @@ import express from "express";
 import fastify from "fastify";
 import { Hono } from "hono";
 import { createServer, type RequestListener, type Server } from "node:http";
+import { gzipSync } from "node:zlib";
 import { afterEach, expect, test } from "vitest";
 
 import { fetchHandler } from "../src/receive/fetch-handler.ts";
@@ -43,6 +44,36 @@ test("Fastify 5 hands over its raw request when it leaves the body alone", async
 
   expect(statuses).toEqual([204, 204]);
   expect(messages.map(({ content }) => content)).toEqual(['{"total":12}', '{"total":12}']);
+});
+
+test("a body that a framework has read is taken from its rawBody, where it is no longer compressed", async () => {
+  const { messages, pipeline: orders } = recording();
+  const app = express();
+  app.use(express.raw({ type: "*/*", verify: (request, _response, body) => void Object.assign(request, { rawBody: body }) }));
+  app.use(receiver(orders, { contentEncodings: ["gzip"], bodyBytes: 1_000 }).requestListener);
+  const url = await serve(app);
+  const zipped = binary({}, new Uint8Array(gzipSync('{"total":12}')));
+  zipped.headers.set("content-encoding", "gzip");
+  const bomb = binary({}, new Uint8Array(gzipSync(`"${"0".repeat(1_000)}"`)));
+  bomb.headers.set("content-encoding", "gzip");
+
+  const statuses = [await send(url, binary()), await send(url, zipped), await send(url, bomb)];
+
+  expect(statuses).toEqual([204, 204, 413]);
+  expect(messages.map(({ content }) => content)).toEqual(['{"total":12}', '{"total":12}']);
+});
+
+test("a body that a framework has read and kept from the receiver is answered with 500, because the sender is right", async () => {
+  const { messages, pipeline: orders } = recording();
+  const app = express();
+  app.use(express.raw({ type: "*/*" }));
+  app.use(receiver(orders).requestListener);
+  const url = await serve(app);
+
+  const status = await send(url, binary());
+
+  expect(status).toBe(500);
+  expect(messages).toEqual([]);
 });
 
 test("Hono 4 passes its request to the fetch handler", async () => {

@@ -62,7 +62,7 @@ export function createEventHandler(pipeline: Processor, settings: EventHandlerSe
     if (admission.refusal !== undefined) return admission.refusal;
     const read = await readEntries(request, settings);
     const outcomes = await gate.run(() => processEntries(pipeline, read, { signal, deadline, clock, logger }, admission.context));
-    return respond({ request, mode: read.mode, outcomes }, settings);
+    return respond({ request, mode: read.mode, body: read.body, outcomes }, settings);
   };
 
   return {

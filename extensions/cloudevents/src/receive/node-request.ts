@@ -8,13 +8,26 @@ import { type BodyLimits, bodyIncomplete, bodyTaken, bodyTooLarge, type Incoming
 export function nodeRequest(message: IncomingMessage): IncomingEventRequest {
   const url = message.url ?? "/";
   const mark = url.indexOf("?");
+  const rawBody = rawBodyOf(message);
   return {
     method: message.method ?? "",
     path: mark === -1 ? url : url.slice(0, mark),
     query: mark === -1 ? "" : url.slice(mark + 1),
     headers: new RawFields(message.rawHeaders),
-    readBody: (limits) => readBody(message, limits),
+    readBody: (limits) => (rawBody === undefined ? readBody(message, limits) : checkSize(rawBody, limits)),
+    decompressed: rawBody !== undefined,
   };
+}
+
+/** What a framework has left behind that reads bodies: those of Express and of Cloud Functions keep the bytes that they have decompressed. */
+function rawBodyOf(message: IncomingMessage): Uint8Array | undefined {
+  const body: unknown = Reflect.get(message, "rawBody");
+  return body instanceof Uint8Array ? body : undefined;
+}
+
+async function checkSize(body: Uint8Array, { bytes }: BodyLimits): Promise<Uint8Array> {
+  if (body.length > bytes) throw bodyTooLarge(bytes);
+  return body;
 }
 
 /** Reads `rawHeaders`, where a field sent twice stands twice; `headers` would join the values into one that nobody has sent. */

@@ -14,22 +14,32 @@ export type Entry = { readonly message: Message } | Extract<EventOutcome, { read
 /** The events of a request. `mode` is `undefined` where the request as a whole was rejected. */
 export interface Entries {
   readonly mode: ContentMode | undefined;
+  /** Out of its `Content-Encoding`. */
+  readonly body: Uint8Array | undefined;
   readonly entries: readonly Entry[];
 }
 
 /** Reads a request as far as it can be: the head first, and the body only when the head is right. Never rejects. */
 export async function readEntries(request: IncomingEventRequest, settings: EventHandlerSettings): Promise<Entries> {
-  const { bodyBytes, requestTime, clock } = settings;
+  let body: Uint8Array | undefined;
   try {
-    const head = readHead(request.headers);
-    const coding = codingOf(request.headers.get("content-encoding"), settings.contentEncodings);
-    if (Number(request.headers.get("content-length")) > bodyBytes) throw bodyTooLarge(bodyBytes);
-    const body = await request.readBody({ bytes: bodyBytes, time: requestTime, clock });
-    const events = readEvents(head, coding === undefined ? body : await decompress(body, coding, bodyBytes), settings);
-    return { mode: head.mode, entries: events.map((event) => entryOf(event, request, settings)) };
+    const head = settings.readEvents === undefined ? readHead(request.headers) : undefined;
+    body = await readBody(request, settings);
+    const events = head === undefined ? (settings.readEvents?.(body, request) ?? []) : readEvents(head, body, settings);
+    const mode = head?.mode ?? (events.length === 1 ? "binary" : "batch");
+    return { mode, body, entries: events.map((event) => entryOf(event, request, settings)) };
   } catch (error) {
-    return { mode: undefined, entries: [{ status: "rejected", id: undefined, error }] };
+    return { mode: undefined, body, entries: [{ status: "rejected", id: undefined, error }] };
   }
+}
+
+/** @throws EventDriverError `ERR_UNSUPPORTED`, `ERR_TOO_LARGE`, `ERR_TIMEOUT`, `ERR_INVALID_EVENT` */
+async function readBody(request: IncomingEventRequest, settings: EventHandlerSettings): Promise<Uint8Array> {
+  const { bodyBytes, requestTime, clock, contentEncodings } = settings;
+  const coding = codingOf(request.headers.get("content-encoding"), contentEncodings);
+  if (Number(request.headers.get("content-length")) > bodyBytes) throw bodyTooLarge(bodyBytes);
+  const body = await request.readBody({ bytes: bodyBytes, time: requestTime, clock });
+  return coding === undefined || request.decompressed ? body : decompress(body, coding, bodyBytes);
 }
 
 function entryOf(event: DecodedEvent, request: IncomingEventRequest, { toMessage }: EventHandlerSettings): Entry {

@@ -35,6 +35,8 @@ export interface ReceivedEvents {
   readonly request: EventRequest;
   /** `undefined` where that could not be told. */
   readonly mode: ContentMode | undefined;
+  /** As it was read and decompressed; `undefined` where it was refused before, or came too late. */
+  readonly body: Uint8Array | undefined;
   readonly outcomes: readonly EventOutcome[];
 }
 
@@ -89,6 +91,13 @@ export interface EventHandlerOptions extends KeyOptions {
   /** Decides who may send. It runs before the body is read. What it throws is answered with 500, so the sender tries again. */
   readonly authenticate?: ((request: EventRequest) => Authentication | Promise<Authentication>) | undefined;
   /**
+   * Reads the events of requests that carry no CloudEvents, such as a webhook's, in place of the content modes. Several are answered as a batch.
+   *
+   * Throw an `EventDriverError` with code `ERR_INVALID_EVENT` for a body that can never be read.
+   * @default the binary, structured and batch content mode
+   */
+  readonly readEvents?: ((body: Uint8Array, request: EventRequest) => readonly WireEvent[]) | undefined;
+  /**
    * Makes the message of an event.
    *
    * Throw an `EventDriverError` with code `ERR_INVALID_MESSAGE` for one that can never be taken.
@@ -98,9 +107,10 @@ export interface EventHandlerOptions extends KeyOptions {
   /**
    * Answers a request in another way than the table in the README. `undefined` keeps to the table.
    *
-   * Mind what a sender makes of a status: after 2xx it never sends the event again.
+   * Mind what a sender makes of a status: after 2xx it never sends the event again. What it throws or rejects with is answered
+   * as if the event had failed so.
    */
-  readonly toResult?: ((received: ReceivedEvents) => EventResponse | undefined) | undefined;
+  readonly toResult?: ((received: ReceivedEvents) => EventResponse | undefined | Promise<EventResponse | undefined>) | undefined;
   /**
    * Origins that the abuse-protection handshake grants, each a DNS name, or `"*"` for all.
    * @default none: OPTIONS is answered with 405

@@ -15,11 +15,13 @@ export interface EventRequest {
 /** A request whose body can still be read, once. */
 export interface IncomingEventRequest extends EventRequest {
   /**
-   * The whole body, before any decompression. Stops reading at the limits.
+   * The whole body, as it came or, where `decompressed`, as it was before. Stops reading at the limits.
    *
    * @throws EventDriverError `ERR_TOO_LARGE`; `ERR_TIMEOUT` where it does not arrive whole
    */
   readBody(limits: BodyLimits): Promise<Uint8Array>;
+  /** Whether somebody has read the body before, and has taken it out of its `Content-Encoding`. */
+  readonly decompressed?: boolean;
 }
 
 export interface BodyLimits {

@@ -18,6 +18,7 @@ export interface EventHandlerSettings {
   readonly queue: number;
   readonly contentEncodings: readonly ("gzip" | "deflate")[];
   readonly authenticate: EventHandlerOptions["authenticate"];
+  readonly readEvents: EventHandlerOptions["readEvents"];
   readonly toMessage: (event: WireEvent, request: EventRequest) => Message;
   readonly toResult: EventHandlerOptions["toResult"];
   readonly allowedOrigins: readonly string[] | undefined;
@@ -56,6 +57,7 @@ export function settingsOf(factory: string, options: EventHandlerOptions): Event
     queue: whole("queue", 1_000, 0),
     contentEncodings: options.contentEncodings ?? [],
     authenticate: options.authenticate,
+    readEvents: options.readEvents,
     toMessage: options.toMessage ?? ((event) => fromWire(event, keys)),
     toResult: options.toResult,
     allowedOrigins: options.allowedOrigins,
