@@ -59,10 +59,10 @@ export async function asCommonJs(code: string): Promise<string> {
 
 /** Writes a project that depends on nothing but the packed packages and what the snippet imports, and installs it as a user would. */
 async function install(folder: string, packages: readonly Package[], tarballs: readonly Tarball[], snippet: string): Promise<void> {
-  const packed = tarballs.map((tarball) => [tarball.name, `file:${tarball.file}`]);
+  const packed = tarballs.map((tarball) => [tarball.manifest.name, `file:${tarball.file}`]);
   const versions = Object.assign({}, ...packages.map(({ manifest }) => manifest.devDependencies));
   const others = [...importedPackages(snippet), "@types/node"]
-    .filter((name) => !tarballs.some((tarball) => tarball.name === name))
+    .filter((name) => !tarballs.some((tarball) => tarball.manifest.name === name))
     .map((name) => [name, versions[name] ?? fail(`the README's first snippet imports ${name}, which no package.json of the project has`)]);
   const dependencies = Object.fromEntries([...packed, ...others]);
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module", dependencies }, null, 2));

@@ -2,14 +2,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { packPackages, type Tarball } from "./packages.ts";
+import { entryModules, packPackages, type Tarball } from "./packages.ts";
 import { runCommand } from "./run-command.ts";
 
-const expected: readonly string[] = ["LICENSE", "README.md", "dist/index.d.ts", "dist/index.js", "package.json"];
-const allowed: RegExp = /^(LICENSE|README\.md|CHANGELOG\.md|package\.json|dist\/.+\.(js|d\.ts)(\.map)?)$/;
+const allowed: RegExp = /^(LICENSE|README\.md|CHANGELOG\.md|package\.json|dist\/.+\.(js|js\.map|d\.ts))$/;
 
 /** What is missing from a package, and what has no business in it; one line each. */
-export function wrongContents({ name, contents }: Pick<Tarball, "name" | "contents">): readonly string[] {
+export function wrongContents({ manifest, contents }: Pick<Tarball, "manifest" | "contents">): readonly string[] {
+  const { name } = manifest;
+  const entries = [...entryModules(manifest).keys()].flatMap((module) => [module.replace(/\.js$/, ".d.ts"), module]);
+  const expected = ["LICENSE", "README.md", ...entries, "package.json"];
   const missing = expected.filter((file) => !contents.includes(file)).map((file) => `${name}: ${file} is missing from the package`);
   const surplus = contents.filter((file) => !allowed.test(file)).map((file) => `${name}: ${file} does not belong into the package`);
   return [...missing, ...surplus];

@@ -1,7 +1,13 @@
 import { globSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, normalize } from "node:path";
 
 import { projectRoot, runCommand } from "./run-command.ts";
+
+/** What one entry of a package leads to, by the condition under which it is imported. Both paths begin with `./`. */
+export interface EntryTargets {
+  readonly "@event-driver/source": string;
+  readonly default: string;
+}
 
 /** A package.json, as far as it is read here. */
 export interface Manifest {
@@ -11,7 +17,7 @@ export interface Manifest {
   readonly license?: string;
   readonly type?: string;
   readonly files?: readonly string[];
-  readonly exports?: Readonly<Record<string, unknown>>;
+  readonly exports?: Readonly<Record<string, string | EntryTargets>>;
   readonly engines?: Readonly<Record<string, string>>;
   readonly scripts?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
@@ -25,7 +31,7 @@ export interface Package {
 }
 
 export interface Tarball {
-  readonly name: string;
+  readonly manifest: Manifest;
   /** Absolute path of the .tgz file. */
   readonly file: string;
   /** What is in it, relative to the package. */
@@ -54,6 +60,12 @@ export function entryPoints({ name, exports = {} }: Manifest): readonly string[]
     .map((entry) => name + entry.slice(1));
 }
 
+/** The sources that a package's entries begin with, by the module that is built of each: `dist/index.js` of `src/index.ts`. */
+export function entryModules({ exports = {} }: Manifest): ReadonlyMap<string, string> {
+  const targets = Object.values(exports).filter((target) => typeof target === "object");
+  return new Map(targets.map((target) => [normalize(target.default), normalize(target["@event-driver/source"])]));
+}
+
 /**
  * Packs every package as npm would publish it, without building it first.
  *
@@ -72,9 +84,14 @@ export async function packPackages(folder: string): Promise<readonly Tarball[]> 
   ]);
   if (!outcome.ok) throw new Error(`npm pack ${outcome.reason}:\n${outcome.output}`);
   const reports: readonly PackReport[] = JSON.parse(outcome.stdout);
-  return reports.map(({ name, filename, files }) => ({ name, file: join(folder, filename), contents: files.map((file) => file.path) }));
+  return findPackages().flatMap(({ manifest }) =>
+    reports
+      .filter((report) => report.name === manifest.name)
+      .map(({ filename, files }) => ({ manifest, file: join(folder, filename), contents: files.map((file) => file.path) })),
+  );
 }
 
-function readManifest(file: string): Manifest {
+/** Reads a package.json. */
+export function readManifest(file: string): Manifest {
   return JSON.parse(readFileSync(file, "utf8"));
 }

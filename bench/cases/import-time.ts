@@ -1,23 +1,25 @@
-import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 
 import type { RunCase } from "../harness/result.ts";
 
+import { bundleEntries } from "../../tools/build.ts";
+import { projectRoot } from "../../tools/run-command.ts";
 import { alternate, measurements } from "../harness/alternate.ts";
 import { startChild } from "../harness/child.ts";
 import { check } from "../harness/result.ts";
 import { temporaryFolder } from "../harness/temporary-folder.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const ours = "event-driver, as it is published";
 const empty = "an empty module";
 
 /** A new process for each import, for the second one of a process costs nothing. The files are in the cache of the file system after the warm-up. */
 export const importTime: RunCase = async ({ quick }) => {
   const folder = temporaryFolder();
-  buildInto(folder);
+  // Into a folder of our own: the project's dist may be in use, or old.
+  await bundleEntries({ folder: projectRoot, outFolder: folder });
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
   writeFileSync(join(folder, "empty.js"), "export {};\n");
 
   const samples = await alternate(
@@ -35,12 +37,6 @@ export const importTime: RunCase = async ({ quick }) => {
     checks: [check(`time of ${ours} - ${empty}`, differences, "ms CPU", { most: 30 })],
   };
 };
-
-/** Into a folder of our own: the project's dist may be used, or be old. */
-function buildInto(folder: string): void {
-  execFileSync("tsc", ["-p", "tsconfig.build.json", "--outDir", folder], { cwd: root, stdio: "inherit" });
-  writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
-}
 
 async function timeToImport(file: string): Promise<number> {
   const child = startChild(new URL("../children/import.ts", import.meta.url), [pathToFileURL(file).href]);

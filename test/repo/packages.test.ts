@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 import { asCommonJs, firstSnippet, importedPackages } from "../../tools/consumer.ts";
 import { wrongContents } from "../../tools/package-shape.ts";
-import { entryPoints, findPackages } from "../../tools/packages.ts";
+import { entryModules, entryPoints, type EntryTargets, findPackages } from "../../tools/packages.ts";
 import { projectRoot } from "../../tools/run-command.ts";
 
 const packages = findPackages();
@@ -25,10 +25,10 @@ test.each(packages)("$manifest.name exports each entry from its sources, from it
   const { "./package.json": own, ...entries } = manifest.exports ?? {};
 
   expect(own).toBe("./package.json");
-  expect(entries).toHaveProperty(["."]);
-  for (const [entry, targets] of Object.entries(entries)) {
-    const path = entry === "." ? "index" : `${entry.slice(2)}/index`;
-    expect(targets).toEqual({ "@event-driver/source": `./src/${path}.ts`, default: `./dist/${path}.js` });
+  expect(Object.keys(entries)).not.toEqual([]);
+  for (const [name, targets] of Object.entries(entries)) {
+    const path = name === "." ? "index" : `${name.slice(2)}/index`;
+    expect(targets).toEqual(entry(path));
     expect(existsSync(join(projectRoot, folder, "src", `${path}.ts`)), `${folder}/src/${path}.ts`).toBe(true);
   }
 });
@@ -49,10 +49,23 @@ test("entry points are what users write in an import", () => {
   const entries = entryPoints({
     name: "@a/b",
     version: "1.0.0",
-    exports: { ".": {}, "./testing": {}, "./package.json": "./package.json" },
+    exports: { ".": entry("index"), "./testing": entry("testing/index"), "./package.json": "./package.json" },
   });
 
   expect(entries).toEqual(["@a/b", "@a/b/testing"]);
+});
+
+test("each entry names the module that is built of its source", () => {
+  const modules = entryModules({
+    name: "@a/b",
+    version: "1.0.0",
+    exports: { ".": entry("index"), "./testing": entry("testing/index"), "./package.json": "./package.json" },
+  });
+
+  expect([...modules]).toEqual([
+    ["dist/index.js", "src/index.ts"],
+    ["dist/testing/index.js", "src/testing/index.ts"],
+  ]);
 });
 
 test("a package that lacks a file or carries one too many is told", () => {
@@ -62,12 +75,15 @@ test("a package that lacks a file or carries one too many is told", () => {
     "dist/index.js",
     "dist/index.d.ts",
     "dist/index.js.map",
+    "dist/deep/index.js",
     "src/index.ts",
     "dist/a.tsbuildinfo",
   ];
+  const manifest = { name: "one", version: "1.0.0", exports: { ".": entry("index"), "./deep": entry("deep/index") } };
 
-  expect(wrongContents({ name: "one", contents })).toEqual([
+  expect(wrongContents({ manifest, contents })).toEqual([
     "one: README.md is missing from the package",
+    "one: dist/deep/index.d.ts is missing from the package",
     "one: src/index.ts does not belong into the package",
     "one: dist/a.tsbuildinfo does not belong into the package",
   ]);
@@ -109,3 +125,7 @@ const message: Message = await Promise.resolve(create({ key: "1", source: "a", c
   expect(output).not.toMatch(/^import /m);
   expect(output).toContain("await Promise.resolve(");
 });
+
+function entry(path: string): EntryTargets {
+  return { "@event-driver/source": `./src/${path}.ts`, default: `./dist/${path}.js` };
+}
