@@ -5,8 +5,8 @@ import { expect, test } from "vitest";
 
 const core = new URL("../../../src/index.ts", import.meta.url);
 
-test("nothing that the fetch handler imports comes from Node", () => {
-  const graph = importGraph(new URL("../src/fetch/index.ts", import.meta.url));
+test.each(["fetch", "oidc"])("nothing that /%s imports comes from Node", (entry) => {
+  const graph = importGraph(new URL(`../src/${entry}/index.ts`, import.meta.url));
 
   expect(graph.files.size).toBeGreaterThan(30);
   expect([...graph.outside].filter(isBuiltin)).toEqual([]);

@@ -53,6 +53,12 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     () => answer(failing(new EventDriverError("ERR_STORE_UNAVAILABLE", { message: "no", retryable: true }))),
   ],
   "draining, or too much to do": [() => answer(failing(new EventDriverError("ERR_OVERLOADED", { message: "no", retryable: true })))],
+  "`authenticate` cannot have the keys": [
+    () =>
+      answer(fine, binary(), {
+        authenticate: () => raise(new EventDriverError("ERR_KEYS_UNAVAILABLE", { message: "no", retryable: true })),
+      }),
+  ],
   "not done by the deadline": [() => answer(failing(new TimeoutError("no")))],
 };
 

@@ -88,7 +88,10 @@ export interface EventHandlerOptions extends KeyOptions {
    * @default none
    */
   readonly contentEncodings?: readonly ("gzip" | "deflate")[] | undefined;
-  /** Decides who may send. It runs before the body is read. What it throws is answered with 500, so the sender tries again. */
+  /**
+   * Decides who may send, such as `oidc` of `@event-driver/cloudevents/oidc`. It runs before the body is read. What it throws is answered so
+   * that the sender tries again.
+   */
   readonly authenticate?: ((request: EventRequest) => Authentication | Promise<Authentication>) | undefined;
   /**
    * Reads the events of requests that carry no CloudEvents, such as a webhook's, in place of the content modes. Several are answered as a batch.

@@ -25,6 +25,7 @@ const rejections: Partial<Record<ErrorCode, number>> = {
 const retryableFailures: Partial<Record<ErrorCode, EventStatus>> = {
   ERR_IN_PROGRESS: { status: 409, detail: "The event is being processed elsewhere; send it again to learn how that ended." },
   ERR_RETRY_AFTER: { status: 429, detail: "The event cannot be processed now; send it again later." },
+  ERR_KEYS_UNAVAILABLE: { status: 503, detail: "It cannot be checked now who the sender is; send the event again later." },
   ERR_OVERLOADED: { status: 503, detail: "The service has too much to do; send the event again later." },
   ERR_TIMEOUT: { status: 504, detail: "The event was not processed in time; send it again." },
 };
