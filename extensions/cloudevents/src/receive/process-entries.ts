@@ -1,7 +1,17 @@
-import { type Context, type ContextOptions, createContext, type EndReason, type Message, type Processor } from "event-driver";
+import {
+  type Context,
+  type ContextOptions,
+  createContext,
+  type EndReason,
+  type Message,
+  type Processor,
+  type Settlement,
+} from "event-driver";
 
-import type { Entries, Entry } from "./read-entries.ts";
+import type { AcceptedEntry, Entries, Entry } from "./read-entries.ts";
 import type { EventOutcome } from "./receiver-options.ts";
+
+import { sweepFully } from "./sweep-fully.ts";
 
 /**
  * Runs the events of a request through a pipeline, each settled by itself. Never rejects.
@@ -15,8 +25,10 @@ export async function processEntries(
   prepare: (ctx: Context) => Context,
 ): Promise<readonly EventOutcome[]> {
   const [first] = entries;
-  if (mode === "batch" || first === undefined) return processBatch(pipeline, entries, prepare(createContext(options)));
-  return "message" in first ? [await processOne(pipeline, first.message, options, prepare)] : [first];
+  if (mode === "batch" || first === undefined) return processBatch(pipeline, entries, options, prepare);
+  if (!isAccepted(first)) return [first];
+  if (first.sweeps) return [{ message: first.message, ...(await sweep(pipeline, options, prepare)) }];
+  return [await processOne(pipeline, first.message, options, prepare)];
 }
 
 async function processOne(
@@ -36,16 +48,40 @@ async function processOne(
   }
 }
 
-async function processBatch(pipeline: Processor, entries: readonly Entry[], ctx: Context): Promise<readonly EventOutcome[]> {
-  const messages = entries.flatMap((entry) => ("message" in entry ? [entry.message] : []));
-  const settlements = (await pipeline.processBatch(ctx, messages)).values();
+async function processBatch(
+  pipeline: Processor,
+  entries: readonly Entry[],
+  options: ContextOptions,
+  prepare: (ctx: Context) => Context,
+): Promise<readonly EventOutcome[]> {
+  const accepted = entries.filter(isAccepted);
+  const messages = accepted.filter(({ sweeps }) => !sweeps).map(({ message }) => message);
+  const [settled, swept] = await Promise.all([
+    pipeline.processBatch(prepare(createContext(options)), messages),
+    // One sweep does for all that ask for it.
+    messages.length < accepted.length ? sweep(pipeline, options, prepare) : undefined,
+  ]);
+  const settlements = settled.values();
   return entries.map((entry) => {
-    if (!("message" in entry)) return entry;
-    const { message } = entry;
-    const settlement = settlements.next().value;
+    if (!isAccepted(entry)) return entry;
+    const { message, sweeps } = entry;
+    const settlement = sweeps ? swept : settlements.next().value;
     // A pipeline settles every message it is given; one it forgot must not be acknowledged.
     return settlement === undefined
       ? { status: "failed", message, error: new Error("the pipeline did not settle this message") }
       : { message, ...settlement };
   });
+}
+
+async function sweep(pipeline: Processor, options: ContextOptions, prepare: (ctx: Context) => Context): Promise<Settlement> {
+  try {
+    await sweepFully(pipeline, options, prepare);
+    return { status: "done", reply: undefined, ended: undefined };
+  } catch (error) {
+    return { status: "failed", error };
+  }
+}
+
+function isAccepted(entry: Entry): entry is AcceptedEntry {
+  return "message" in entry;
 }

@@ -6,10 +6,17 @@ import type { EventHandlerSettings } from "./settings.ts";
 
 import { codingOf, decompress } from "./decompress.ts";
 import { type ContentMode, type DecodedEvent, readEvents, readHead } from "../http/http-decode.ts";
+import { fromWire } from "../event/wire-event.ts";
 import { bodyTooLarge } from "./request.ts";
 
+export interface AcceptedEntry {
+  readonly message: Message;
+  /** Whether it asks for a sweep instead of being processed. */
+  readonly sweeps: boolean;
+}
+
 /** One event of a request, on its way to the pipeline or rejected. */
-export type Entry = { readonly message: Message } | Extract<EventOutcome, { readonly status: "rejected" }>;
+export type Entry = AcceptedEntry | Extract<EventOutcome, { readonly status: "rejected" }>;
 
 /** The events of a request. `mode` is `undefined` where the request as a whole was rejected. */
 export interface Entries {
@@ -42,10 +49,13 @@ async function readBody(request: IncomingEventRequest, settings: EventHandlerSet
   return coding === undefined || request.decompressed ? body : decompress(body, coding, bodyBytes);
 }
 
-function entryOf(event: DecodedEvent, request: IncomingEventRequest, { toMessage }: EventHandlerSettings): Entry {
+function entryOf(event: DecodedEvent, request: IncomingEventRequest, { toMessage, sweepOn }: EventHandlerSettings): Entry {
   if (isEventDriverError(event)) return { status: "rejected", id: undefined, error: event };
   try {
-    return { message: toMessage(event, request) };
+    // Before anyone looks for a key: what only says that time has passed has none.
+    if (sweepOn !== undefined && event.attributes["type"] === sweepOn)
+      return { message: fromWire(event, { fallbackKey: event.attributes["source"] }), sweeps: true };
+    return { message: toMessage(event, request), sweeps: false };
   } catch (error) {
     return { status: "rejected", id: event.attributes["id"], error };
   }

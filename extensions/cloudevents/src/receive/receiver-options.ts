@@ -23,7 +23,7 @@ export type Authentication =
       readonly challenge?: string;
     };
 
-/** How one event of a request ended. */
+/** How one event of a request ended. One of type `sweepOn` is a message too, whose key is its source where it has no other. */
 export type EventOutcome =
   | { readonly status: "done"; readonly message: Message; readonly reply: Message | undefined; readonly ended: EndReason | undefined }
   | { readonly status: "failed"; readonly message: Message; readonly error: unknown }
@@ -107,6 +107,15 @@ export interface EventHandlerOptions extends KeyOptions {
    * @default fromWire with `keyFrom`
    */
   readonly toMessage?: ((event: WireEvent, request: EventRequest) => Message) | undefined;
+  /**
+   * Type of the events that sweep the pipeline instead of going through it, such as `"dev.knative.sources.ping"` of Knative's PingSource.
+   * They need no key, and are authenticated as all are. One is done when nothing is due any more, and fails retryably when something that is
+   * due could not be done, or not by the deadline.
+   *
+   * For services that do not live long: scaled to zero, nothing else ends a window or finishes what has crashed.
+   * @default none
+   */
+  readonly sweepOn?: string | undefined;
   /**
    * Answers a request in another way than the table in the README. `undefined` keeps to the table.
    *

@@ -20,6 +20,7 @@ export interface EventHandlerSettings {
   readonly authenticate: EventHandlerOptions["authenticate"];
   readonly readEvents: EventHandlerOptions["readEvents"];
   readonly toMessage: (event: WireEvent, request: EventRequest) => Message;
+  readonly sweepOn: string | undefined;
   readonly toResult: EventHandlerOptions["toResult"];
   readonly allowedOrigins: readonly string[] | undefined;
   readonly allowedRate: number | "*";
@@ -40,6 +41,7 @@ export function settingsOf(factory: string, options: EventHandlerOptions): Event
   checkPaths(factory, options);
   checkHandshake(factory, options);
   if (deadline !== false && !(deadline > 0)) throw invalidOption(factory, "deadline", deadline, "milliseconds above 0, or false");
+  if (options.sweepOn === "") throw invalidOption(factory, "sweepOn", "", "the type of an event");
   for (const coding of options.contentEncodings ?? []) {
     if (coding !== "gzip" && coding !== "deflate") throw invalidOption(factory, "contentEncodings", coding, '"gzip" and "deflate"');
   }
@@ -59,6 +61,7 @@ export function settingsOf(factory: string, options: EventHandlerOptions): Event
     authenticate: options.authenticate,
     readEvents: options.readEvents,
     toMessage: options.toMessage ?? ((event) => fromWire(event, keys)),
+    sweepOn: options.sweepOn,
     toResult: options.toResult,
     allowedOrigins: options.allowedOrigins,
     allowedRate: options.allowedRate ?? "*",
