@@ -5,6 +5,7 @@ export { type ContentPlacement, encode, type EncodedEvent, type EncodeOptions } 
 export type { ContentMode, HeaderFields } from "./http/http-decode.ts";
 export { eventFromJson } from "./http/json-event.ts";
 export type { KeyOptions } from "./event/key.ts";
+export { type KnativeFailure, knativeFailure } from "./event/knative-failure.ts";
 export type { Listening, ListenOptions } from "./receive/listen.ts";
 export { receiver, type Receiver, type ReceiverOptions } from "./receive/receiver.ts";
 export type { Authentication, EventHandlerOptions, EventOutcome, ReceivedEvents } from "./receive/receiver-options.ts";
