@@ -1,0 +1,136 @@
+import type { Bucket as ClientBucket } from "@google-cloud/storage";
+
+import { type Clock, EventDriverError } from "event-driver";
+
+import { isMissingBucket, statusOf, storeFailure, timedOut } from "./failures.ts";
+
+/** Milliseconds that each kind of operation may take, its retries included. */
+export interface Timeouts {
+  readonly list: number;
+  readonly read: number;
+  readonly write: number;
+  readonly remove: number;
+}
+
+/** What the client takes for one request. */
+export type RequestOptions = Parameters<ClientBucket["request"]>[0];
+
+/** An object's content, with what the service says of it. */
+export interface Download {
+  readonly bytes: Buffer;
+  readonly headers: Readonly<Record<string, unknown>>;
+}
+
+/** Requests on one bucket: bounded in time, given up when a signal aborts, their failures as the store's callers see them. */
+export class Requests {
+  readonly bucket: ClientBucket;
+  readonly #timeouts: Timeouts;
+  readonly #clock: Clock;
+  readonly #inFlight = new Set<Promise<void>>();
+
+  constructor(bucket: ClientBucket, timeouts: Timeouts, clock: Clock) {
+    this.bucket = bucket;
+    this.#timeouts = timeouts;
+    this.#clock = clock;
+  }
+
+  /** Resolves when nothing is on its way any more, what its caller has given up included; after the longest timeout at the latest. */
+  async settled(): Promise<void> {
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
+  }
+
+  /**
+   * Runs an operation until its time is over or the signal aborts. What was sent cannot be taken back; `givenUp` aborts so that no more is.
+   *
+   * @throws EventDriverError for what the client throws; `signal.reason` as it is
+   */
+  async run<Result>(
+    kind: keyof Timeouts,
+    signal: AbortSignal | undefined,
+    work: (givenUp: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    signal?.throwIfAborted();
+    const timeout = this.#timeouts[kind];
+    const controller = new AbortController();
+    const { promise: interruption, reject: interrupt } = Promise.withResolvers<never>();
+    const { promise: timeIsOver, resolve: endTime } = Promise.withResolvers<void>();
+    const giveUp = (reason: unknown): void => {
+      controller.abort(reason);
+      interrupt(reason);
+    };
+    const onAbort = (): void => giveUp(signal?.reason);
+    const stopTimer = this.#clock.after(timeout, () => {
+      giveUp(timedOut(this.bucket.name, described[kind], timeout));
+      endTime();
+    });
+    signal?.addEventListener("abort", onAbort, { once: true });
+
+    const working = work(controller.signal);
+    this.#track(Promise.race([working.then(stopTimer, stopTimer), timeIsOver]));
+    try {
+      return await Promise.race([working, interruption]);
+    } catch (error) {
+      throw controller.signal.aborted ? controller.signal.reason : storeFailure(this.bucket.name, described[kind], error);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** One request that is answered in JSON; resolves to that. Rejects with the client's error. */
+  send(options: RequestOptions): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.bucket.request(options, (error, body: unknown) => (error ? reject(error) : resolve(body)));
+    });
+  }
+
+  /**
+   * The whole content of an object, its checksum verified; `undefined` where there is none. Rejects with the client's error.
+   *
+   * @throws EventDriverError `ERR_TOO_LARGE`
+   */
+  download(name: string, limit: number, givenUp: AbortSignal): Promise<Download | undefined> {
+    return new Promise((resolve, reject) => {
+      const pieces: Buffer[] = [];
+      let size = 0;
+      let headers: Readonly<Record<string, unknown>> = {};
+      const stream = this.bucket.file(name).createReadStream({ decompress: false });
+      const stop = (): void => void stream.destroy(new Error("the download was given up"));
+      givenUp.addEventListener("abort", stop, { once: true });
+      stream.on("response", (response: Pick<Download, "headers">) => {
+        headers = response.headers;
+      });
+      stream.on("data", (piece: Buffer) => {
+        size += piece.length;
+        if (size > limit) stream.destroy(tooLarge(name, limit));
+        else pieces.push(piece);
+      });
+      stream.on("end", () => resolve({ bytes: Buffer.concat(pieces), headers }));
+      stream.on("error", (error) => (isMissingObject(error) ? resolve(undefined) : reject(error)));
+      stream.on("close", () => givenUp.removeEventListener("abort", stop));
+    });
+  }
+
+  #track(settled: Promise<void>): void {
+    const tracked = settled.then(() => void this.#inFlight.delete(tracked));
+    this.#inFlight.add(tracked);
+  }
+}
+
+/** Whether the bucket is there, and the object is not. */
+export function isMissingObject(error: unknown): boolean {
+  return statusOf(error) === 404 && !isMissingBucket(error);
+}
+
+const described: Readonly<Record<keyof Timeouts, string>> = {
+  list: "a list",
+  read: "a read",
+  write: "a write",
+  remove: "a removal",
+};
+
+function tooLarge(name: string, limit: number): EventDriverError {
+  return new EventDriverError("ERR_TOO_LARGE", {
+    message: `gcsEventStore: object ${JSON.stringify(name)} is larger than ${limit} bytes; raise maxContentBytes, or keep such content elsewhere`,
+    retryable: false,
+  });
+}
