@@ -7,15 +7,17 @@ export interface Service {
   readonly variable: string;
   /** Where it is, without a slash at the end. */
   readonly url: string;
+  /** Why a machine may be without it, where it can only be had by luck: its tests are skipped then even under `REQUIRE_SERVICES`. */
+  readonly optional: string | undefined;
 }
 
-/** Every server, all on ports of the loopback interface that nothing else is likely to use. */
+/** Every server, all on ports of the loopback interface that nothing else is likely to use. `EVENT_DRIVER_PORT_OFFSET` moves them. */
 export const services: Readonly<Record<"gcs" | "bigquery" | "bigqueryGrpc" | "pubsub" | "toxiproxy", Service>> = {
-  gcs: at("GCS_URL", "http://127.0.0.1:24443"),
-  bigquery: at("BIGQUERY_URL", "http://127.0.0.1:24450"),
-  bigqueryGrpc: at("BIGQUERY_GRPC_URL", "http://127.0.0.1:24451"),
-  pubsub: at("PUBSUB_URL", "http://127.0.0.1:24460"),
-  toxiproxy: at("TOXIPROXY_URL", "http://127.0.0.1:24470"),
+  gcs: service("GCS_URL", 24443),
+  bigquery: service("BIGQUERY_URL", 24450),
+  bigqueryGrpc: service("BIGQUERY_GRPC_URL", 24451),
+  pubsub: service("PUBSUB_URL", 24460, "Google's emulator is in no package registry"),
+  toxiproxy: service("TOXIPROXY_URL", 24470),
 };
 
 export type ServiceName = keyof typeof services;
@@ -23,22 +25,41 @@ export type ServiceName = keyof typeof services;
 /**
  * Vitest's `describe` for tests that need servers. Where one of them does not answer, it is the one that skips, and the reason is printed.
  *
- * @throws Error where one does not answer and `REQUIRE_SERVICES` is `1`
+ * @throws Error where one that is not optional does not answer and `REQUIRE_SERVICES` is `1`, and where a variable is set that leads Google's clients astray
  * @example const suite = await suiteWith("gcs");
  *   suite("a bucket", () => { test("keeps what it is given", ...) });
  */
 export async function suiteWith(...names: readonly ServiceName[]): Promise<typeof describe.skip> {
+  refuseMisleadingVariables();
   const answers = await Promise.all(names.map((name) => isReachable(services[name].url)));
-  const missing = names.filter((_, index) => !answers[index]).map((name) => `${name} at ${services[name].url}`);
+  const missing = names.filter((_, index) => !answers[index]);
   if (missing.length === 0) return describe;
-  const reason = `no answer from ${missing.join(" and ")}; start it with scripts/services start`;
-  if (process.env["REQUIRE_SERVICES"] === "1") throw new Error(reason);
+  const reason = `no answer from ${missing.map(described).join(" and ")}; start it with scripts/services start`;
+  if (process.env["REQUIRE_SERVICES"] === "1" && missing.some((name) => services[name].optional === undefined)) throw new Error(reason);
   process.stderr.write(`skipped: ${reason}\n`);
   return describe.skip;
 }
 
-function at(variable: string, otherwise: string): Service {
-  return { variable, url: process.env[variable] || otherwise };
+/** Google's clients take these for their whole base URL, before what they are given, and then ask for paths that no server has. */
+function refuseMisleadingVariables(): void {
+  const set = ["STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST"].filter((variable) => process.env[variable]);
+  if (set.length > 0)
+    throw new Error(`${set.join(" and ")} must not be set: the tests give the clients their addresses, and it breaks these`);
+}
+
+function service(variable: string, port: number, optional?: string): Service {
+  return {
+    variable,
+    get url() {
+      return process.env[variable] || `http://127.0.0.1:${port + Number(process.env["EVENT_DRIVER_PORT_OFFSET"] || 0)}`;
+    },
+    optional,
+  };
+}
+
+function described(name: ServiceName): string {
+  const { url, optional } = services[name];
+  return `${name} at ${url}${optional === undefined ? "" : ` (${optional})`}`;
 }
 
 /** Whether anyone listens there. Loopback answers at once, also with a refusal. */
