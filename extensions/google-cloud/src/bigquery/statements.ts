@@ -1,0 +1,84 @@
+import { columns } from "./table.ts";
+
+/**
+ * Which row of a key and source counts, of those since the last removal.
+ *
+ * - `lastCreated`: the newest, so that a later `persist` replaces what an earlier one stored.
+ * - `firstCreated`: the oldest; a later `persist` is kept in the table, and read by nobody.
+ */
+export type ReadPolicy = "firstCreated" | "lastCreated";
+
+/** The types of all parameters, for null has none of its own. */
+export const parameterTypes: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(columns.filter(({ name }) => name !== "stored_at").map(({ name, type }) => [name, type])),
+  content_bytes: "STRING",
+  expected: "STRING",
+  before: "FLOAT64",
+  after: "STRING",
+  after_due: "FLOAT64",
+  after_key: "STRING",
+  after_source: "STRING",
+  limit: "INT64",
+};
+
+/** Every statement on one table; what varies from call to call is a parameter. */
+export interface Statements {
+  readonly insert: string;
+  /** Inserts only where nothing is stored. Two at the same time may both insert. */
+  readonly insertIfAbsent: string;
+  /** Inserts only over the revision `expected`. Two at the same time may both insert. */
+  readonly insertOver: string;
+  readonly lookUp: string;
+  readonly lookUpByKey: string;
+  readonly listSourcesByKey: string;
+  readonly listDue: string;
+  readonly listKeys: string;
+}
+
+/** Columns whose value is not just a parameter. */
+const computed: Readonly<Record<string, string>> = {
+  // The statement that inserts reads the clock, so that rows are in the order of BigQuery's clock, whoever writes them.
+  stored_at: "CURRENT_TIMESTAMP()",
+  // Bytes travel as text: what the client sends of a Buffer is not base64, which BigQuery expects of a parameter of bytes.
+  content_bytes: "FROM_BASE64(@content_bytes)",
+};
+
+const entry = "scope = @scope AND key = @key AND source = @source";
+const written = columns.map(({ name }) => name).join(", ");
+const values = columns.map(({ name }) => computed[name] ?? `@${name}`).join(", ");
+const read = [
+  "source, id, origin, type, time, content, content_bytes, attributes, revision, due_at, expires_at",
+  "UNIX_MICROS(stored_at) AS stored_micros, UNIX_MICROS(CURRENT_TIMESTAMP()) AS read_micros",
+].join(", ");
+
+/** `table` is a quoted name. */
+export function statementsOn(table: string, policy: ReadPolicy): Statements {
+  const current = (selected: string, where: string): string => `SELECT ${selected} FROM (${currentRows(table, policy, where)})`;
+  const insertWhere = (condition: string): string =>
+    `INSERT INTO ${table} (${written}) SELECT ${values} FROM (SELECT 1) WHERE ${condition}`;
+
+  return {
+    insert: `INSERT INTO ${table} (${written}) VALUES (${values})`,
+    insertIfAbsent: insertWhere(`NOT EXISTS (${current("1", entry)})`),
+    insertOver: insertWhere(`EXISTS (${current("1", entry)} WHERE revision = @expected)`),
+    lookUp: current(read, entry),
+    lookUpByKey: current(read, "scope = @scope AND key = @key"),
+    listSourcesByKey: current("source", "scope = @scope AND key = @key"),
+    listDue: `${current("key, source, due_at", "scope = @scope")} WHERE due_at <= @before AND ${afterDue} ORDER BY due_at, key, source LIMIT @limit`,
+    listKeys: `${current("DISTINCT key", "scope = @scope AND (@after IS NULL OR key > @after)")} ORDER BY key LIMIT @limit`,
+  };
+}
+
+const afterDue =
+  "(@after_due IS NULL OR due_at > @after_due OR (due_at = @after_due AND (key > @after_key OR (key = @after_key AND source > @after_source))))";
+
+/** The row of each entry that counts. A removal hides all rows before it, and counts for nothing itself. */
+function currentRows(table: string, policy: ReadPolicy, where: string): string {
+  const newestFirst = "PARTITION BY key, source ORDER BY stored_at DESC, revision DESC";
+  if (policy === "lastCreated") {
+    return `SELECT * FROM (SELECT * FROM ${table} WHERE ${where} QUALIFY ROW_NUMBER() OVER (${newestFirst}) = 1) WHERE NOT deleted`;
+  }
+  const sinceRemoval = `SELECT * FROM ${table} WHERE ${where} QUALIFY MAX(IF(deleted, 1, 0)) OVER (${newestFirst} ROWS UNBOUNDED PRECEDING) = 0`;
+  const oldestFirst = "PARTITION BY key, source ORDER BY stored_at, revision";
+  return `SELECT * FROM (${sinceRemoval}) WHERE TRUE QUALIFY ROW_NUMBER() OVER (${oldestFirst}) = 1`;
+}
