@@ -18,7 +18,7 @@ try {
 
 /** Serves orders until the process is asked to end. An empty variable counts as absent. */
 async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
-  const { PORT, HOST, STORE, LOG_LEVEL } = environment;
+  const { PORT, HOST, STORE, SWEEP_ON, LOG_LEVEL } = environment;
   const port = portOf(PORT || "8080");
   const logger = pino({ level: levelOf(LOG_LEVEL || "info") }, standardError);
   const sink = senderFromEnvironment(environment);
@@ -29,7 +29,11 @@ async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
     else await sink.process(ctx, order.encoded);
   };
 
-  const orders = receiver(orderPipeline(store, charge), { logger, health: { check: () => store.lookUp("health", "check") } });
+  const orders = receiver(orderPipeline(store, charge), {
+    logger,
+    sweepOn: SWEEP_ON || undefined,
+    health: { check: () => store.lookUp("health", "check") },
+  });
   const listening = await orders.listen({ port, host: HOST || "127.0.0.1" });
   const closed = closeOnSignals(listening, { onClosed: () => store.close() });
   // Only now: whoever reads this may ask it to end at once.
