@@ -54,9 +54,9 @@ export interface PutObject {
 export interface ListQuery {
   readonly prefix: string;
   /** Names before this are left out. */
-  readonly startOffset?: string;
+  readonly startOffset?: string | undefined;
   /** So are this one and those after it. */
-  readonly endOffset?: string;
+  readonly endOffset?: string | undefined;
   /** Names are cut off after the first one behind `prefix`, and listed once as prefixes. */
   readonly delimiter?: string;
   /** Objects a page. */
@@ -66,6 +66,8 @@ export interface ListQuery {
 export interface ListPage {
   readonly objects: readonly ObjectInfo[];
   readonly prefixes: readonly string[];
+  /** When it was listed, in epoch milliseconds on the service's clock, cut off to the second. */
+  readonly answeredAt: number | undefined;
 }
 
 export interface BucketOptions {
@@ -117,7 +119,7 @@ export class Bucket {
       let throttled = 0;
       for (let unclear = 0; ;) {
         try {
-          return this.#landed(object.name, infoOf(await this.#requests.send(request)).generation);
+          return this.#landed(object.name, infoOf((await this.#requests.send(request)).body).generation);
         } catch (error) {
           givenUp.throwIfAborted();
           if (statusOf(error) === 412) return unclear === 0 ? undefined : await this.#readBack(object, error);
@@ -161,9 +163,9 @@ export class Bucket {
     do {
       const fields = `items(${infoFields}),prefixes,nextPageToken`;
       const qs = defined({ ...query, maxResults: pageSize, pageToken, fields });
-      const answer = await this.#requests.run("list", signal, () => this.#requests.send({ uri: "/o", qs }));
-      const { items, prefixes, nextPageToken } = recordOf(answer);
-      yield { objects: arrayOf(items).map(infoOf), prefixes: arrayOf(prefixes).map(String) };
+      const { body, headers } = await this.#requests.run("list", signal, () => this.#requests.send({ uri: "/o", qs }));
+      const { items, prefixes, nextPageToken } = recordOf(body);
+      yield { objects: arrayOf(items).map(infoOf), prefixes: arrayOf(prefixes).map(String), answeredAt: timeOf(headers["date"]) };
       pageToken = typeof nextPageToken === "string" ? nextPageToken : undefined;
     } while (pageToken !== undefined);
   }
@@ -206,7 +208,7 @@ export class Bucket {
       contentType,
       crc32c: checksum.toString(),
       metadata: { ...metadata, ...(token !== undefined && { token, over: expected }) },
-      ...(customTime !== undefined && { customTime: new Date(Math.min(customTime, latestCustomTime)).toISOString() }),
+      ...(customTime !== undefined && { customTime: new Date(Math.min(Math.max(customTime, 0), latestCustomTime)).toISOString() }),
     };
     const boundary = randomUUID();
     const part = (type: string): string => `--${boundary}\r\nContent-Type: ${type}\r\n\r\n`;
@@ -264,7 +266,8 @@ export class Bucket {
 
   async #head(name: string): Promise<ObjectInfo | undefined> {
     try {
-      return infoOf(await this.#requests.send({ uri: uriOf(name), qs: { fields: infoFields } }));
+      const { body } = await this.#requests.send({ uri: uriOf(name), qs: { fields: infoFields } });
+      return infoOf(body);
     } catch (error) {
       if (isMissingObject(error)) return undefined;
       throw error;
@@ -274,8 +277,8 @@ export class Bucket {
   /** Those of the needed ones that are granted; `undefined` where the service does not tell, as emulators. */
   async #permissions(): Promise<readonly string[] | undefined> {
     try {
-      const answer = await this.#requests.send({ uri: "/iam/testPermissions", qs: { permissions: neededPermissions } });
-      return arrayOf(recordOf(answer)["permissions"]).map(String);
+      const { body } = await this.#requests.send({ uri: "/iam/testPermissions", qs: { permissions: neededPermissions } });
+      return arrayOf(recordOf(body)["permissions"]).map(String);
     } catch (error) {
       if (isMissingObject(error)) return undefined;
       throw error;

@@ -15,6 +15,12 @@ export interface Timeouts {
 /** What the client takes for one request. */
 export type RequestOptions = Parameters<ClientBucket["request"]>[0];
 
+/** What was answered in JSON. */
+export interface Answer {
+  readonly body: unknown;
+  readonly headers: Readonly<Record<string, unknown>>;
+}
+
 /** An object's content, with what the service says of it. */
 export interface Download {
   readonly bytes: Buffer;
@@ -76,10 +82,13 @@ export class Requests {
     }
   }
 
-  /** One request that is answered in JSON; resolves to that. Rejects with the client's error. */
-  send(options: RequestOptions): Promise<unknown> {
+  /** One request that is answered in JSON. Rejects with the client's error. */
+  send(options: RequestOptions): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.bucket.request(options, (error, body: unknown) => (error ? reject(error) : resolve(body)));
+      this.bucket.request(options, (error, body: unknown, response) => {
+        if (error) reject(error);
+        else resolve({ body, headers: response?.headers ?? {} });
+      });
     });
   }
 
@@ -119,6 +128,26 @@ export class Requests {
 /** Whether the bucket is there, and the object is not. */
 export function isMissingObject(error: unknown): boolean {
   return statusOf(error) === 404 && !isMissingBucket(error);
+}
+
+/** Maps items to what `work` resolves to, in their order, with at most so many underway at a time. After a failure no more is begun. */
+export async function parallel<Item, Result>(
+  items: readonly Item[],
+  limit: number,
+  work: (item: Item) => Promise<Result>,
+): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let item = items[next]; item !== undefined; item = items[next]) {
+      const place = next;
+      next += 1;
+      results[place] = await work(item);
+    }
+  };
+  const workers = Array.from({ length: Math.min(limit, items.length) }, worker);
+  await Promise.all(workers).finally(() => (next = items.length));
+  return results;
 }
 
 const described: Readonly<Record<keyof Timeouts, string>> = {

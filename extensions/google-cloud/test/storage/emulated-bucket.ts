@@ -47,6 +47,6 @@ export function bucketOn(name: string, access: Access = {}): Bucket {
 
 /** The machine's clock with pauses a fiftieth as long, except those of timeouts: what is retried in seconds is retried at once. */
 export const hurried: Clock = {
-  now: systemClock.now,
+  now: () => systemClock.now(),
   after: (delay, callback) => systemClock.after(delay >= 10_000 ? delay : delay / 50, callback),
 };

@@ -1,0 +1,3 @@
+export type { Compressor, CompressorOption } from "./compressor.ts";
+export { type GcsEventStore, gcsEventStore, type GcsEventStoreOptions, type GcsRetryOptions } from "./gcs-event-store.ts";
+export type { Timeouts as GcsTimeouts } from "./requests.ts";
