@@ -65,11 +65,11 @@ export function isUnwrapped({ headers }: EventRequest): boolean {
 export function deliveryFromHeader({ headers }: EventRequest, body: Uint8Array, names: readonly string[]): PubsubDelivery {
   const attributes: Record<string, string> = Object.create(null);
   headers.forEach((value, name) => {
-    if (name.startsWith("ce-") || name === "content-type") attributes[name] = value;
+    if (name.startsWith("ce-") || name === "content-type") attributes[name] = utf8(value);
   });
   for (const name of names) {
     const value = headers.get(name.toLowerCase());
-    if (value !== undefined) attributes[name] = value;
+    if (value !== undefined) attributes[name] = utf8(value);
   }
   return {
     message: {
@@ -77,11 +77,18 @@ export function deliveryFromHeader({ headers }: EventRequest, body: Uint8Array, 
       data: body.length === 0 ? undefined : body,
       attributes,
       publishTime: headers.get("x-goog-pubsub-publish-time"),
-      orderingKey: headers.get("x-goog-pubsub-ordering-key"),
+      // The second name is the one of Google's emulator.
+      orderingKey: headers.get("x-goog-pubsub-ordering-key") ?? headers.get("x-goog-ordering-key"),
     },
     subscription: headers.get("x-goog-pubsub-subscription-name"),
     attempt: undefined,
   };
+}
+
+/** Pub/Sub writes attributes as UTF-8, whose bytes a server hands on as so many characters. */
+function utf8(value: string): string {
+  const text = Buffer.from(value, "latin1").toString("utf8");
+  return text.includes("\ufffd") ? value : text;
 }
 
 /** Not `Buffer` alone, which takes anything for base64. */
@@ -89,7 +96,7 @@ function bytesIn(message: JsonObject, what: string): Uint8Array | undefined {
   const data = textIn(message, "data", what);
   if (!data) return undefined;
   if (data.length % 4 !== 0 || !base64.test(data)) throw invalidData(`the data of ${what} is not base64`);
-  return Buffer.from(data, "base64");
+  return new Uint8Array(Buffer.from(data, "base64"));
 }
 
 function attemptIn(envelope: JsonObject, what: string): number | undefined {
