@@ -1,11 +1,12 @@
+import type { Bucket as ClientBucket } from "@google-cloud/storage";
+
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 
-import { CRC32C, type Bucket as ClientBucket } from "@google-cloud/storage";
 import { type Clock, EventDriverError, sleep } from "event-driver";
 
 import { isThrottled, isTransient, statusOf } from "./failures.ts";
-import { isMissingObject, type RequestOptions, Requests, type Timeouts } from "./requests.ts";
+import { checksumOf, isMissingObject, type RequestOptions, Requests, type Timeouts } from "./requests.ts";
 
 /** The number of an object's generation, as text: it may be larger than a JavaScript number is exact. */
 export type Generation = string;
@@ -201,12 +202,10 @@ export class Bucket {
   }
 
   #putRequest({ name, bytes, expected, contentType = "application/octet-stream", token, metadata, customTime }: PutObject): RequestOptions {
-    const checksum = new CRC32C();
     const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    checksum.update(content);
     const resource = {
       contentType,
-      crc32c: checksum.toString(),
+      crc32c: checksumOf(content),
       metadata: { ...metadata, ...(token !== undefined && { token, over: expected }) },
       ...(customTime !== undefined && { customTime: new Date(Math.min(Math.max(customTime, 0), latestCustomTime)).toISOString() }),
     };

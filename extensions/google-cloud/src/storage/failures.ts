@@ -16,7 +16,7 @@ export function isTransient(error: unknown): boolean {
 
 /** Whether the service asks for fewer requests; it has done nothing then. */
 export function isThrottled(error: unknown): boolean {
-  return statusOf(error) === 429 || (statusOf(error) === 403 && /rateLimitExceeded/i.test(reasonsOf(error)));
+  return statusOf(error) === 429 || (statusOf(error) === 403 && /rateLimitExceeded/i.test(`${reasonsOf(error)} ${messageOf(error)}`));
 }
 
 /** Whether it is the bucket that is not there, and not only an object in it. */

@@ -1,5 +1,5 @@
-import type { Bucket as ClientBucket } from "@google-cloud/storage";
-
+import { Buffer } from "node:buffer";
+import { type Bucket as ClientBucket, CRC32C } from "@google-cloud/storage";
 import { type Clock, EventDriverError } from "event-driver";
 
 import { isMissingBucket, statusOf, storeFailure, timedOut } from "./failures.ts";
@@ -93,28 +93,46 @@ export class Requests {
   }
 
   /**
-   * The whole content of an object, its checksum verified; `undefined` where there is none. Rejects with the client's error.
+   * The content of an object as it is stored, its checksum verified; `undefined` where there is none. Rejects with the client's error.
    *
-   * @throws EventDriverError `ERR_TOO_LARGE`
+   * @throws EventDriverError `ERR_TOO_LARGE`, `ERR_STORE_CORRUPT`
    */
-  download(name: string, limit: number, givenUp: AbortSignal): Promise<Download | undefined> {
+  async download(name: string, limit: number, givenUp: AbortSignal): Promise<Download | undefined> {
+    const request = { uri: `/o/${encodeURIComponent(name)}`, qs: { alt: "media" }, headers: asStored };
+    const { status, bytes, headers } = await this.#receive(request, limit, tooLarge(name, limit), givenUp);
+    if (status === 200) {
+      if (isDamaged(bytes, headers)) throw damaged(name);
+      return { bytes, headers };
+    }
+    const refusal = Object.assign(new Error(bytes.toString()), { code: status });
+    if (isMissingObject(refusal)) return undefined;
+    throw refusal;
+  }
+
+  #receive(
+    request: RequestOptions,
+    limit: number,
+    overLimit: Error,
+    givenUp: AbortSignal,
+  ): Promise<Download & { readonly status: number }> {
     return new Promise((resolve, reject) => {
       const pieces: Buffer[] = [];
       let size = 0;
-      let headers: Readonly<Record<string, unknown>> = {};
-      const stream = this.bucket.file(name).createReadStream({ decompress: false });
+      let response: { readonly statusCode: number; readonly headers: Download["headers"] } = { statusCode: 0, headers: {} };
+      const stream = this.bucket.requestStream(request);
       const stop = (): void => void stream.destroy(new Error("the download was given up"));
       givenUp.addEventListener("abort", stop, { once: true });
-      stream.on("response", (response: Pick<Download, "headers">) => {
-        headers = response.headers;
+      stream.on("response", (given: typeof response) => {
+        response = given;
       });
       stream.on("data", (piece: Buffer) => {
         size += piece.length;
-        if (size > limit) stream.destroy(tooLarge(name, limit));
-        else pieces.push(piece);
+        const isRefusal = response.statusCode !== 200;
+        if (size <= (isRefusal ? longestRefusal : limit)) pieces.push(piece);
+        else if (!isRefusal) stream.destroy(overLimit);
       });
-      stream.on("end", () => resolve({ bytes: Buffer.concat(pieces), headers }));
-      stream.on("error", (error) => (isMissingObject(error) ? resolve(undefined) : reject(error)));
+      stream.on("end", () => resolve({ status: response.statusCode, headers: response.headers, bytes: Buffer.concat(pieces) }));
+      stream.on("error", reject);
       stream.on("close", () => givenUp.removeEventListener("abort", stop));
     });
   }
@@ -128,6 +146,13 @@ export class Requests {
 /** Whether the bucket is there, and the object is not. */
 export function isMissingObject(error: unknown): boolean {
   return statusOf(error) === 404 && !isMissingBucket(error);
+}
+
+/** The checksum of an object's content, as the service writes it. */
+export function checksumOf(bytes: Buffer): string {
+  const checksum = new CRC32C();
+  checksum.update(bytes);
+  return checksum.toString();
 }
 
 /** Maps items to what `work` resolves to, in their order, with at most so many underway at a time. After a failure no more is begun. */
@@ -150,6 +175,20 @@ export async function parallel<Item, Result>(
   return results;
 }
 
+/** Bytes that are kept of what the service says when it refuses. */
+const longestRefusal = 8 * 1024;
+
+/** Without this the service decompresses what says of itself that it is compressed. */
+const asStored = { "Accept-Encoding": "gzip", "Cache-Control": "no-store" };
+
+/** Whether the content is not what its checksum was made of. One that was compressed or decompressed on its way cannot be told. */
+function isDamaged(bytes: Buffer, headers: Download["headers"]): boolean {
+  const [, checksum] = /crc32c=([^,\s]+)/.exec(String(headers["x-goog-hash"])) ?? [];
+  const encoding = headers["content-encoding"] ?? "identity";
+  const isAsStored = encoding === (headers["x-goog-stored-content-encoding"] ?? "identity");
+  return checksum !== undefined && isAsStored && checksum !== checksumOf(bytes);
+}
+
 const described: Readonly<Record<keyof Timeouts, string>> = {
   list: "a list",
   read: "a read",
@@ -161,5 +200,12 @@ function tooLarge(name: string, limit: number): EventDriverError {
   return new EventDriverError("ERR_TOO_LARGE", {
     message: `gcsEventStore: object ${JSON.stringify(name)} is larger than ${limit} bytes; raise maxContentBytes, or keep such content elsewhere`,
     retryable: false,
+  });
+}
+
+function damaged(name: string): EventDriverError {
+  return new EventDriverError("ERR_STORE_CORRUPT", {
+    message: `gcsEventStore: object ${JSON.stringify(name)} did not come as its checksum says; try again, and look at the object if that does not help`,
+    retryable: true,
   });
 }
