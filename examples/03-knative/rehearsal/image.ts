@@ -52,8 +52,9 @@ function instructionsOf(text: string): readonly Instruction[] {
 async function begin({ rest }: Instruction, folder: string, index: number): Promise<Stage> {
   const [, name = String(index)] = / AS (\S+)$/.exec(rest) ?? [];
   const root = join(folder, name);
-  await mkdir(join(root, "packages"), { recursive: true });
-  if (name === "packages") await packPackages(join(root, "packages"));
+  const packages = name === "packages" ? join(root, name) : undefined;
+  await mkdir(packages ?? root, { recursive: true });
+  if (packages !== undefined) await packPackages(packages);
   return { name, root, folder: root, command: [], environment: {} };
 }
 

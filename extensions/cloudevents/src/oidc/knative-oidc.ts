@@ -25,7 +25,7 @@ const serviceAccount = /^system:serviceaccount:[a-z0-9-]+:[a-z0-9.-]+$/;
  * `spec.subscriber.audience`. See `oidc` for the answers.
  *
  * @throws EventDriverError `ERR_INVALID_OPTION`
- * @example knativeOidc({ issuer, audience: "orders", subjects: ["system:serviceaccount:shop:orders-trigger"] })
+ * @example knativeOidc({ issuer, audience: "orders", subjects: ["system:serviceaccount:shop:orders-oidc-eventing.knative.dev-trigger"] })
  */
 export function knativeOidc({ subjects, ...connection }: KnativeOidcOptions): Authenticate {
   for (const subject of requireTexts("knativeOidc", "subjects", subjects)) {

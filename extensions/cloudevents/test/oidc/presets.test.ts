@@ -11,7 +11,7 @@ type Claims = Readonly<Record<string, unknown>>;
 
 const clock = virtualClock({ now: issuedAt * 1_000 });
 const pusher = "push@shop.iam.gserviceaccount.com";
-const trigger = "system:serviceaccount:shop:orders-trigger";
+const trigger = "system:serviceaccount:shop:orders-oidc-eventing.knative.dev-trigger";
 
 describe("googleOidc", () => {
   // As Google signs a push of Pub/Sub: sub is a number that names the account, email its address.
@@ -54,7 +54,9 @@ describe("knativeOidc", () => {
     const authenticate = knativeOidc({ issuer: issuer.url, audience: "orders", subjects: [trigger], clock });
 
     const one = await authenticate(requestOf(await issuer.sign({ claims: { sub: trigger } })));
-    const other = await authenticate(requestOf(await issuer.sign({ claims: { sub: "system:serviceaccount:other:orders-trigger" } })));
+    const other = await authenticate(
+      requestOf(await issuer.sign({ claims: { sub: "system:serviceaccount:other:orders-oidc-eventing.knative.dev-trigger" } })),
+    );
 
     expect([one, other]).toMatchObject([{ accepted: true }, { accepted: false, status: 403 }]);
     expect(issuer.requests[0]).toBe("/.well-known/openid-configuration");
