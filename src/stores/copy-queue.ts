@@ -42,7 +42,7 @@ export interface CopyQueueSettings {
   readonly maxDelay: number;
   readonly clock: Clock;
   readonly random: () => number;
-  readonly logger: Logger;
+  readonly logger: Logger | undefined;
   readonly onDrop: (write: DroppedWrite) => void;
 }
 
@@ -142,7 +142,7 @@ export class CopyQueue implements CopyState {
     const delay = random() * Math.min(maxDelay, baseDelay * 2 ** write.failures);
     write.failures += 1;
     if (write.failures === 1) {
-      logger.warn({ copy, key: write.key, source: write.source, err: error }, "a copy could not be written; it is tried again");
+      logger?.warn({ copy, key: write.key, source: write.source, err: error }, "a copy could not be written; it is tried again");
     }
     const stopTimer = clock.after(delay, () => {
       this.#pauses.delete(stopTimer);
@@ -166,11 +166,11 @@ export class CopyQueue implements CopyState {
     const { copy, logger, onDrop } = this.#settings;
     this.#dropped += 1;
     const write: DroppedWrite = { copy, operation, key, source, error };
-    logger.error({ copy, operation, key, source, err: error }, "a copy has missed a write");
+    logger?.error({ copy, operation, key, source, err: error }, "a copy has missed a write");
     try {
       onDrop(write);
     } catch (failure) {
-      logger.error({ err: failure }, "onDrop of replicated failed");
+      logger?.error({ err: failure }, "onDrop of replicated failed");
     }
   }
 }

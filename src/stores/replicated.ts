@@ -1,8 +1,8 @@
+import type { Logger } from "../context.ts";
 import type { Message } from "../message.ts";
 import type { EventStore, PersistOptions } from "./event-store.ts";
 
 import { type Clock, systemClock } from "../clock.ts";
-import { type Logger, silentLogger } from "../context.ts";
 import { EventDriverError, invalidOption, isEventDriverError, isRetryable, isRevisionConflict } from "../errors.ts";
 import { CopyQueue, type CopyState, type CopyWrite, type DroppedWrite } from "./copy-queue.ts";
 
@@ -201,13 +201,15 @@ function timesOf({ dueAt, expiresAt }: Pick<PersistOptions, "dueAt" | "expiresAt
   return { ...(dueAt !== undefined && { dueAt }), ...(expiresAt !== undefined && { expiresAt }) };
 }
 
+type Settings = Required<Omit<ReplicatedOptions, "logger">> & { readonly logger: Logger | undefined };
+
 function isStore(value: EventStore | ReplicatedOptions): value is EventStore {
   return typeof value === "object" && value !== null && "persist" in value;
 }
 
-function withDefaults(options: ReplicatedOptions = {}): Required<ReplicatedOptions> {
+function withDefaults(options: ReplicatedOptions = {}): Settings {
   const { queue = 10_000, concurrency = 4, baseDelay = 100, maxDelay = 30_000, drainTimeout = 10_000 } = options;
-  const { onDrop = () => {}, logger = silentLogger, clock = systemClock, random = Math.random } = options;
+  const { onDrop = () => {}, logger, clock = systemClock, random = Math.random } = options;
   if (!(Number.isInteger(queue) && queue >= 1)) throw invalidOption("replicated", "queue", queue, "a whole number from 1");
   if (!(Number.isInteger(concurrency) && concurrency >= 1)) {
     throw invalidOption("replicated", "concurrency", concurrency, "a whole number from 1");
