@@ -71,10 +71,20 @@ describe("an event of the type that sweeps", () => {
   });
 
   test("sweeps on until nothing is due any more", async () => {
-    const { processor, sweeps } = sweeping([{ ...nothingDue, more: true }, { ...nothingDue, more: true }, nothingDue]);
+    const { processor, sweeps } = sweeping([
+      { ...nothingDue, finished: 100, more: true },
+      { ...nothingDue, finished: 100, more: true },
+    ]);
 
     expect((await fetchHandler(processor, { sweepOn })(binary(ping))).status).toBe(204);
     expect(sweeps).toHaveLength(3);
+  });
+
+  test("does not sweep in circles over what others are working on", async () => {
+    const { processor, sweeps } = sweeping([{ ...nothingDue, finished: 0, more: true }]);
+
+    expect((await fetchHandler(processor, { sweepOn })(binary(ping))).status).toBe(204);
+    expect(sweeps).toHaveLength(1);
   });
 
   test("is an event like others where nothing sweeps, and is refused for want of a key", async () => {

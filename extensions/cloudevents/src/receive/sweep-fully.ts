@@ -1,7 +1,7 @@
 import { type Context, type ContextOptions, createContext, type Processor, systemClock, TimeoutError } from "event-driver";
 
 /**
- * Sweeps a pipeline until nothing is due any more.
+ * Sweeps a pipeline until nothing is due any more, or nothing of it can be done now.
  *
  * Rejects with all that could not be done; with a `TimeoutError` at the deadline, and with the signal's reason as soon as that aborts, even if
  * a handler ignores it. What was done by then stays done.
@@ -35,6 +35,7 @@ async function sweepUntilNothingIsDue(pipeline: Pick<Processor, "sweep">, ctx: C
     ctx.signal.throwIfAborted();
     const report = await pipeline.sweep(ctx);
     if (report.errors.length > 0) throw new AggregateError(report.errors, `a sweep could not finish ${report.errors.length} entries`);
-    more = report.more;
+    // What is due and cannot be finished is being worked on elsewhere: asking again at once would not help.
+    more = report.more && report.finished > 0;
   }
 }
