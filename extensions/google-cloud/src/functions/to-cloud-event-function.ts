@@ -6,7 +6,7 @@ import { isObject, textIn } from "../receive/json-fields.ts";
 import { handOverTerminal, type TerminalOptions } from "../receive/on-terminal.ts";
 import { requestOf } from "./framework-event.ts";
 
-type FittingOptions = "batchEvents" | "clock" | "concurrency" | "deadline" | "jsonDepth" | "keyFrom" | "logger" | "queue" | "toMessage";
+type FittingOptions = "batchEvents" | "clock" | "concurrency" | "deadline" | "jsonDepth" | "keyFrom" | "logger" | "queue" | "sweepOn" | "toMessage";
 
 export interface CloudEventFunctionOptions extends Pick<EventHandlerOptions, FittingOptions>, TerminalOptions {}
 
