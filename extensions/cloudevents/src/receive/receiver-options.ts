@@ -109,8 +109,8 @@ export interface EventHandlerOptions extends KeyOptions {
   readonly toMessage?: ((event: WireEvent, request: EventRequest) => Message) | undefined;
   /**
    * Type of the events that sweep the pipeline instead of going through it, such as `"dev.knative.sources.ping"` of Knative's PingSource.
-   * They need no key, and are authenticated as all are. One is done when nothing is due any more, and fails retryably when something that is
-   * due could not be done, or not by the deadline.
+   * They need no key, and are authenticated as all are. One is done when everything is that was due and nobody else is at, and fails
+   * retryably when something could not be done, or not by the deadline.
    *
    * For services that do not live long: scaled to zero, nothing else ends a window or finishes what has crashed.
    * @default none

@@ -39,7 +39,7 @@ describe("a token", () => {
     ["that never expires", { claims: { exp: undefined } }],
     ["that is not valid yet", { claims: { nbf: issuedAt + 3_600 } }],
     ["signed by a stranger under a key of the issuer", { forged: true }],
-    ["signed by an algorithm that is not accepted", { algorithm: "PS256" }],
+    ["signed by another algorithm than its key is for", { algorithm: "RS256" }],
     ["signed under a key that the issuer does not have", { keyId: "key-9" }],
   ])("%s is refused", async (_, token) => {
     const { answer } = await start();
@@ -62,6 +62,14 @@ describe("a token", () => {
 
     expect(await answer({ claims: { nbf: issuedAt + 5 } })).toMatchObject({ accepted: true });
     expect(await answer({ claims: { nbf: issuedAt + 6 } })).toEqual(invalidToken);
+  });
+
+  test("is refused where its algorithm is not accepted, although the issuer signs by it", async () => {
+    const issuer = await startIssuer("PS256");
+    const [refusing, accepting] = [await startAt(issuer, {}), await startAt(issuer, { algorithms: ["PS256"] })];
+
+    expect(await refusing.answer()).toEqual(invalidToken);
+    expect(await accepting.answer()).toMatchObject({ accepted: true });
   });
 
   test("that is not signed is refused", async () => {
