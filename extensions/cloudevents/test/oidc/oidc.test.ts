@@ -36,6 +36,7 @@ describe("a token", () => {
     ["whose issuer only begins like the right one", { claims: { iss: "http://127.0.0.1:1" } }],
     ["of no issuer", { claims: { iss: undefined } }],
     ["that speaks for nobody", { claims: { sub: undefined } }],
+    ["whose subject is no text", { claims: { sub: 7 } }],
     ["that never expires", { claims: { exp: undefined } }],
     ["that is not valid yet", { claims: { nbf: issuedAt + 3_600 } }],
     ["signed by a stranger under a key of the issuer", { forged: true }],
