@@ -34,6 +34,8 @@ export interface Shared {
   readonly objectLimit: number;
   /** How many objects one call reads at a time. */
   readonly parallelReads: number;
+  /** Whether the service removes an object only at the generation that is expected; emulators may not. */
+  readonly fencedRemovals: boolean;
   /** Milliseconds after which no write can be on its way any more. */
   readonly grace: number;
   readonly clock: Clock;
@@ -69,8 +71,10 @@ export class Calls {
 /**
  * One scope of the store, with one object an entry.
  *
- * An object's generation is the revision of its entry, and is never used again. Removing an expected revision overwrites it with a tombstone,
- * which is decided as atomically as every other write, and only then deletes it; a tombstone that stays is as good as nothing.
+ * An object's generation is the revision of its entry, and is never used again.
+ *
+ * Where a removal cannot be trusted to be conditional, an expected revision is removed by writing a tombstone over it, which is decided as
+ * atomically as every other write, and only then by deleting that. A tombstone that stays is as good as nothing.
  */
 export class Entries implements EventStore {
   readonly features: EventStoreFeatures = { compareAndSet: true, clock: true };
@@ -97,7 +101,8 @@ export class Entries implements EventStore {
       if (bytes.length > this.#shared.objectLimit) throw tooLarge(message.id, this.#shared.objectLimit);
       const write: Write = (over) => this.#write(message, name, bytes, over, options);
       if (expected === undefined) return this.#replace(name, write, signal);
-      const revision = expected === "absent" ? await this.#insert(name, write, signal) : await this.#ifGeneration(expected, write);
+      const revision =
+        expected === "absent" ? await this.#insert(name, write, signal) : isGeneration(expected) ? await write(expected) : undefined;
       if (revision === undefined) throw new RevisionConflictError({ key, source, expected });
       return revision;
     });
@@ -129,8 +134,7 @@ export class Entries implements EventStore {
     return this.#shared.calls.run(signal, async () => {
       const name = this.#names.entry(key, source);
       if (expected === undefined) return this.#removeAny(name, signal);
-      const buried = await this.#ifGeneration(expected, (over) => this.#bury(name, over, signal));
-      if (buried !== undefined) return this.#clear(name, buried);
+      if (isGeneration(expected) && (await this.#removeGeneration(name, expected, signal))) return;
       const found = await this.#shared.bucket.head(name, signal);
       if (found !== undefined && !isTombstone(found)) throw new RevisionConflictError({ key, source, expected });
     });
@@ -171,15 +175,10 @@ export class Entries implements EventStore {
   /** A scope owns nothing; the store that it came from closes what there is. */
   async close(): Promise<void> {}
 
-  /** What was never given out as a revision meets no object. */
-  async #ifGeneration(expected: Revision, write: Write): Promise<Generation | undefined> {
-    return isGeneration(expected) ? write(expected) : undefined;
-  }
-
   /** Writes where there is no entry. */
   async #insert(name: string, write: Write, signal: AbortSignal | undefined): Promise<Generation | undefined> {
     const revision = await write(noGeneration);
-    if (revision !== undefined) return revision;
+    if (revision !== undefined || this.#shared.fencedRemovals) return revision;
     const found = await this.#shared.bucket.head(name, signal);
     // The object is a removed entry's, or it has gone meanwhile: then the next write decides.
     if (found === undefined) return write(noGeneration);
@@ -245,11 +244,15 @@ export class Entries implements EventStore {
     throw contended(name);
   }
 
-  /** Puts a tombstone over exactly this generation. Resolves to `undefined` on a conflict. */
-  #bury(name: string, expected: Generation, signal: AbortSignal | undefined): Promise<Generation | undefined> {
-    const { bucket, clock } = this.#shared;
+  /** Resolves to `false` when the object is not at this generation. */
+  async #removeGeneration(name: string, expected: Generation, signal: AbortSignal | undefined): Promise<boolean> {
+    const { bucket, clock, fencedRemovals } = this.#shared;
+    if (fencedRemovals) return bucket.remove(name, expected, signal);
     const metadata = { [tombstoneMark]: "yes" };
-    return bucket.put({ name, bytes: tombstone, expected, token: randomUUID(), metadata, customTime: clock.now() }, signal);
+    const grave = { name, bytes: tombstone, expected, token: randomUUID(), metadata, customTime: clock.now() };
+    const buried = await bucket.put(grave, signal);
+    if (buried !== undefined) await this.#clear(name, buried);
+    return buried !== undefined;
   }
 
   /** Nothing depends on it any more: what is left is collected by the bucket's lifecycle rule, or written over. */

@@ -109,7 +109,8 @@ export function gcsEventStore(options: GcsEventStoreOptions): GcsEventStore {
   const { bucketName, storage, timeouts, clock, random, ...settings } = withDefaults(options);
   const bucket = new Bucket({ bucket: storage.bucket(bucketName), timeouts, clock, random });
   const calls = new Calls();
-  const shared: Shared = { ...settings, bucket, calls, clock, random, grace: Math.max(4 * timeouts.write, shortestGrace) };
+  const grace = Math.max(4 * timeouts.write, shortestGrace);
+  const shared: Shared = { ...settings, bucket, calls, clock, random, grace, fencedRemovals: !isEmulator(storage) };
   const entries = new Entries(shared, []);
 
   return {
@@ -128,6 +129,11 @@ export function gcsEventStore(options: GcsEventStoreOptions): GcsEventStore {
       await bucket.settled();
     },
   };
+}
+
+/** Whether requests go to a service without credentials, which Google's own would refuse. */
+function isEmulator({ customEndpoint, useAuthWithCustomEndpoint = false }: Storage): boolean {
+  return customEndpoint && !useAuthWithCustomEndpoint;
 }
 
 /** Milliseconds. */
