@@ -37,7 +37,7 @@ export interface PubsubPush extends Receiver {
  * Set an unwrapped subscription to write its metadata: without it a message has no id, and is not acknowledged.
  *
  * @throws EventDriverError `ERR_INVALID_OPTION`
- * @example await pubsubPush(orders, { authenticate: googleOidc({ audience, email }) }).listen({ port: 8080, host: "0.0.0.0" });
+ * @example await pubsubPush(orders, { authenticate: googleOidc({ audience, emails }) }).listen({ port: 8080, host: "0.0.0.0" });
  */
 export function pubsubPush(pipeline: Processor, options: PubsubPushOptions = {}): PubsubPush {
   const { key, keyFrom, source, attributeHeaders = [], bodyBytes = 16_777_216, onTerminal, toResult, ...rest } = options;

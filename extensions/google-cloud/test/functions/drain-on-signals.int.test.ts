@@ -1,16 +1,8 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { drainOnSignals } from "@event-driver/google-cloud/functions";
 import { header, post } from "./framework.ts";
-
-const children: ChildProcess[] = [];
-
-afterEach(() => {
-  for (const child of children.splice(0)) child.kill("SIGKILL");
-});
+import { start } from "./instance.ts";
 
 describe.each(["http", "cloudevent"])("on SIGTERM, with the signature %s,", (target) => {
   test("requests in flight are finished, new ones are refused, and the framework exits as it always does", async () => {
@@ -83,44 +75,6 @@ test("a process that nobody else would end, ends by itself", async () => {
 test.each([-1, Number.NaN])("a limit of %j is refused", (limit) => {
   expect(() => drainOnSignals({ limit })).toThrow(expect.objectContaining({ code: "ERR_INVALID_OPTION" }));
 });
-
-interface Instance {
-  readonly child: ChildProcess;
-  readonly url: string;
-  /** Resolves when it has said that line; rejects when it ends before. */
-  said(line: string): Promise<void>;
-  /** Its exit code and the signal that ended it. */
-  readonly exit: Promise<readonly unknown[]>;
-}
-
-async function start(script: string, { target, drainLimit }: { readonly target: string; readonly drainLimit?: number }): Promise<Instance> {
-  const folder = fileURLToPath(new URL("./children/", import.meta.url));
-  const conditions = ["-C", "@event-driver/source", "--disable-warning=ExperimentalWarning"];
-  const child = spawn(process.execPath, [...conditions, `${folder}${script}`, `--target=${target}`, `--source=${folder}functions.ts`], {
-    env: { ...process.env, ...(drainLimit !== undefined && { DRAIN_LIMIT: String(drainLimit) }) },
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  children.push(child);
-  const exit = once(child, "exit");
-  let output = "";
-  child.stdout?.setEncoding("utf8").on("data", (text: string) => (output += text));
-
-  const find = async (line: RegExp): Promise<RegExpExecArray> => {
-    for (;;) {
-      const found = line.exec(output);
-      if (found !== null) return found;
-      const ended = await Promise.race([once(child.stdout ?? child, "data").then(() => false), exit.then(() => true)]);
-      if (ended && line.exec(output) === null) throw new Error(`the process ended and never said ${line.source}: ${output}`);
-    }
-  };
-  const [, port] = await find(/^port (\d+)$/m);
-  return {
-    child,
-    url: `http://127.0.0.1:${port}/`,
-    exit,
-    said: async (line) => void (await find(new RegExp(`^${line}$`, "m"))),
-  };
-}
 
 function statusOf(answer: Promise<Response>): Promise<number | "cut off"> {
   return answer.then(
