@@ -34,7 +34,7 @@ export function sinkOver<M extends AnyMessage, Row extends EncodedRow>(
   const target: TableName = { dataset, table };
   const queue = new RowQueue<Row>(settings, target, (rows) => writer.append(rows));
   const storing = new Set<Promise<void>>();
-  let opening = 0;
+  const openings = new Set<Promise<void>>();
   let closing: Promise<void> | undefined;
 
   const check = async (): Promise<void> => {
@@ -56,22 +56,28 @@ export function sinkOver<M extends AnyMessage, Row extends EncodedRow>(
 
   const store = async (message: M, signal: AbortSignal): Promise<void> => {
     if (closing !== undefined) throw closedSink(message.id, target);
-    if (opening + queue.size >= settings.buffer.rows) throw fullBuffer(message.id, target);
+    if (openings.size + queue.size >= settings.buffer.rows) throw fullBuffer(message.id, target);
     signal.throwIfAborted();
-    opening += 1;
+    const opening = orAborted(check(), signal);
+    openings.add(opening);
     try {
-      await orAborted(check(), signal);
+      await opening;
     } finally {
-      opening -= 1;
+      openings.delete(opening);
     }
     await queue.add(message.id, encode(message), signal);
+  };
+
+  const flush = async (): Promise<void> => {
+    await Promise.allSettled(openings);
+    await queue.flush();
   };
 
   const finish = async (): Promise<void> => {
     const { clock, closeTimeout } = settings;
     const late = Promise.withResolvers<void>();
     const stopTimer = clock.after(closeTimeout, late.resolve);
-    await Promise.race([Promise.allSettled([queue.flush(), ...storing]), late.promise]);
+    await Promise.race([Promise.allSettled([flush(), ...storing]), late.promise]);
     stopTimer();
     queue.abandon();
     await writer.close();
@@ -90,7 +96,7 @@ export function sinkOver<M extends AnyMessage, Row extends EncodedRow>(
       await next(ctx, message);
     },
     check,
-    flush: () => queue.flush(),
+    flush,
     close: () => (closing ??= finish()),
   };
 }

@@ -53,13 +53,13 @@ export class CountedStream {
       this.#unclear = rows;
       return failure;
     }
-    // Neither this time nor the time before: BigQuery judges the same bytes alike, and a gap shows that nothing is there.
-    if (failure.code === "INVALID_ARGUMENT" || failure.code === "OUT_OF_RANGE") this.#unclear = undefined;
-    if (!ending.has(failure.code)) return failure;
+    // A gap shows that nothing is there from the time before either.
+    if (failure.code === "OUT_OF_RANGE") this.#unclear = undefined;
     const unclear = again && this.#unclear !== undefined;
+    if (!ending.has(failure.code) && !(unclear && failure.code === "INVALID_ARGUMENT")) return failure;
     this.#leave();
-    // On a new stream it may succeed at once, but a batch that may be on the old one would then be stored twice.
-    return { ...failure, passing: !unclear };
+    // A new stream might take it at once, or a part of it, but what may be on the old one would then be stored twice.
+    return { ...failure, unclear, passing: !unclear };
   }
 
   #leave(): void {

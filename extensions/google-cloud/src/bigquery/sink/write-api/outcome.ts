@@ -36,9 +36,10 @@ export function readRejection(cause: unknown): Failure {
 }
 
 /** What a failure is for whoever sends the rows. */
-export function asAnswer({ code, passing, cause }: Failure): Answer {
+export function asAnswer({ code, unclear, passing, cause }: Failure): Answer {
   const problem = code === "NO_ANSWER" ? "gave no answer" : `answered ${code}`;
-  return code === "INVALID_ARGUMENT" ? { status: "unreadable", problem, cause } : { status: "failed", passing, problem, cause };
+  if (code === "INVALID_ARGUMENT" && !unclear) return { status: "unreadable", problem, cause };
+  return { status: "failed", passing, problem, cause };
 }
 
 /** BigQuery's own words may quote the value, so only the name of a column is taken from them. */

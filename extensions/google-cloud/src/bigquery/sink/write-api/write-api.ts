@@ -34,7 +34,7 @@ export interface WriteApiOptions {
 /** Loads and makes the client, so that whoever does not use it need not install it. */
 export async function openWriteApi(options: WriteApiOptions): Promise<WriteApi> {
   const { dataset, table, timeout, writeClient } = options;
-  const client = writeClient ?? (await openClient(options));
+  const client = writeClient ?? (await openWriteClient(options));
   const project = options.projectId ?? (await client.getProjectId());
   const parent = `projects/${project}/datasets/${dataset}/tables/${table}`;
 
@@ -59,7 +59,11 @@ export async function openWriteApi(options: WriteApiOptions): Promise<WriteApi> 
   };
 }
 
-async function openClient({ projectId, apiEndpoint }: WriteApiOptions): Promise<BigQueryWriteClient> {
+/** A client with the default credentials, or with none for an endpoint that begins with `http:`. */
+export async function openWriteClient({
+  projectId,
+  apiEndpoint,
+}: Pick<WriteApiOptions, "apiEndpoint" | "projectId">): Promise<BigQueryWriteClient> {
   const { BigQueryWriteClient: Client } = await import("@google-cloud/bigquery-storage");
   return new Client({
     ...(projectId !== undefined && { projectId }),
