@@ -162,7 +162,8 @@ class EventTable {
     const { insert, lookUp } = this.#statements;
     const { client, table } = this.#settings;
     return this.#call("check", "read", signal, async (running) => {
-      await requireTable(client, table);
+      // Where it may be made, that has been seen to by now.
+      if (table.create === undefined) await requireTable(client, table);
       const id = this.#nextRevision();
       const job = { id, kind: "read", signal: running } as const;
       await this.#jobs.dryRun({ ...job, query: lookUp, parameters: entryParameters("[]", "", "") });
