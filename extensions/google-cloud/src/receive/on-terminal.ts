@@ -20,7 +20,7 @@ export interface TerminalOptions {
    * Keeps what can never succeed, such as a malformed event, or one that failed for good with no dead letter stage in front. When it has resolved
    * the event is acknowledged; when it rejects the event is not, and comes again. The same event may be handed over more than once.
    *
-   * Without it such an event is answered with 4xx. Google takes that for "not yet", as any status but 2xx, and delivers again until it gives up.
+   * Without it such an event is answered with 4xx. Google takes that for "not yet", like all but 2xx, and delivers again until it gives up.
    * What is too large to be read, or compressed in an unknown way, is answered so in any case: there is nothing of it to keep.
    * @default none
    */
