@@ -1,16 +1,20 @@
 import {
   type Context,
   contextValue,
+  createMessage,
   createContext,
   joiner,
   matchAll,
   memoryEventStore,
+  type Message,
   pipeline,
   type Processor,
   type SweepReport,
 } from "event-driver";
 import { virtualClock } from "event-driver/testing";
 import { describe, expect, test } from "vitest";
+
+import type { WireEvent } from "../src/event/wire-event.ts";
 
 import { fetchHandler } from "../src/receive/fetch-handler.ts";
 import { receiver } from "../src/receive/receiver.ts";
@@ -32,10 +36,12 @@ describe("an event of the type that sweeps", () => {
   test("sweeps, and goes through no stage", async () => {
     const { messages, pipeline: orders } = recording();
     const { processor, sweeps } = sweeping([nothingDue], orders);
+    const clock = virtualClock();
 
-    const response = await fetchHandler(processor, { sweepOn })(binary(ping, ""));
+    const response = await fetchHandler(processor, { sweepOn, clock })(binary(ping, ""));
 
     expect([response.status, sweeps.length, messages]).toEqual([204, 1, []]);
+    expect(clock.pending).toBe(0);
   });
 
   test("ends a window whose time has come", async () => {
@@ -92,6 +98,16 @@ describe("an event of the type that sweeps", () => {
 
     expect((await fetchHandler(processor)(binary(ping))).status).toBe(400);
     expect(sweeps).toEqual([]);
+  });
+
+  test("is not one without a type, where a reader of the user's own gives such events", async () => {
+    const { messages, pipeline: orders } = recording();
+    const readEvents = (): readonly WireEvent[] => [{ attributes: { id: "e-1", source: "s" }, data: "" }];
+    const toMessage = (): Message => createMessage({ key: "k", source: "s", content: "" });
+
+    const response = await fetchHandler(orders, { readEvents, toMessage })(binary());
+
+    expect([response.status, messages.length]).toEqual([204, 1]);
   });
 
   test("sweeps for nobody who may not send", async () => {

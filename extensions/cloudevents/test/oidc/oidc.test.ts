@@ -217,6 +217,17 @@ describe("the issuer's keys", () => {
     expect(messages).toEqual([]);
   });
 
+  test("are not looked for at what an answer says that is none", async () => {
+    const { answer } = await start({
+      fetch: async (url, init) => {
+        const response = await fetch(url, init);
+        return url.endsWith("/keys") ? response : new Response(response.body, { status: 404 });
+      },
+    });
+
+    await expect(answer()).rejects.toMatchObject({ code: "ERR_KEYS_UNAVAILABLE", cause: { message: expect.stringContaining("404") } });
+  });
+
   test("that do not come in time make the sender try again", async () => {
     const { answer } = await start({
       timeout: 1,
@@ -270,7 +281,8 @@ describe("a receiver with it", () => {
 test.each<[string, Partial<OidcOptions>]>([
   ["issuer", { issuer: "issuer.example" }],
   ["issuer", { issuer: "http://issuer.example" }],
-  ["issuer", { issuer: "https://user:secret@issuer.example" }],
+  ["issuer", { issuer: "https://user@issuer.example" }],
+  ["issuer", { issuer: "https://:secret@issuer.example" }],
   ["jwks", { jwks: "http://keys.example" }],
   ["audience", { audience: "" }],
   ["audience", { audience: [] }],
