@@ -12,12 +12,14 @@ import {
   type SweepReport,
 } from "event-driver";
 import { virtualClock } from "event-driver/testing";
+import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 
 import type { WireEvent } from "../src/event/wire-event.ts";
 
 import { fetchHandler } from "../src/receive/fetch-handler.ts";
 import { receiver } from "../src/receive/receiver.ts";
+import { sweepFully } from "../src/receive/sweep-fully.ts";
 import { batch, binary, eventText, recording, structured } from "./requests.ts";
 
 const sweepOn = "dev.knative.sources.ping";
@@ -222,6 +224,14 @@ describe("in a batch", () => {
       ],
     });
   });
+});
+
+test("a sweep leaves no listener at the signal that outlives it", async () => {
+  const { signal } = new AbortController();
+
+  await sweepFully(sweeping([nothingDue]).processor, { signal }, (ctx) => ctx);
+
+  expect(getEventListeners(signal, "abort")).toEqual([]);
 });
 
 test("an empty type is refused", () => {
