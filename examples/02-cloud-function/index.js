@@ -28,6 +28,7 @@ const severities = { debug: "DEBUG", info: "INFO", warn: "WARNING", error: "ERRO
 const logger = pino({
   base: null,
   messageKey: "message",
+  timestamp: pino.stdTimeFunctions.isoTime,
   formatters: { level: (label) => ({ severity: severities[label] ?? "DEFAULT" }) },
 });
 const store = await openStore(STORE);
