@@ -25,8 +25,8 @@ export function sweepFully(pipeline: Pick<Processor, "sweep">, options: ContextO
     signal?.addEventListener("abort", onAbort, { once: true });
     if (signal?.aborted) onAbort();
     void sweepUntilNothingIsDue(pipeline, prepare(createContext({ ...options, signal: lent.signal })))
-      .then(resolve, reject)
-      .finally(release);
+      .finally(release)
+      .then(resolve, reject);
   });
 }
 
