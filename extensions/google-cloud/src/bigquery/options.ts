@@ -43,7 +43,7 @@ export interface BigQueryEventStoreOptions {
    */
   readonly partitionExpiration?: number;
   /**
-   * Bytes that one job may be billed for; one that would read more fails and costs nothing.
+   * Bytes that one job may be billed for; one that would read more fails and costs nothing. At least 10 MiB, the least that a query is billed for.
    * @default the project's limit
    */
   readonly maximumBytesBilled?: number;
@@ -99,8 +99,8 @@ export function settingsOf(options: BigQueryEventStoreOptions): Settings {
   if (bigquery !== undefined && apiEndpoint !== undefined)
     throw invalid("apiEndpoint", apiEndpoint, "none beside bigquery: give it to the client");
   if (apiEndpoint !== undefined && !URL.canParse(apiEndpoint)) throw invalid("apiEndpoint", apiEndpoint, "a URL");
-  if (maximumBytesBilled !== undefined && !(Number.isSafeInteger(maximumBytesBilled) && maximumBytesBilled >= 1)) {
-    throw invalid("maximumBytesBilled", maximumBytesBilled, "a whole number of bytes from 1");
+  if (maximumBytesBilled !== undefined && !(Number.isSafeInteger(maximumBytesBilled) && maximumBytesBilled >= leastBytesBilled)) {
+    throw invalid("maximumBytesBilled", maximumBytesBilled, `a whole number of bytes from ${leastBytesBilled}`);
   }
   if (readPolicy !== "lastCreated" && readPolicy !== "firstCreated") {
     throw invalid("readPolicy", readPolicy, '"lastCreated" or "firstCreated"');
@@ -134,6 +134,8 @@ function tableSettings({ dataset, table, projectId, createTable = false, partiti
   return { dataset, table, projectId, create: createTable === false ? undefined : create, partitionExpiration };
 }
 
+/** Of each table that a query reads. */
+const leastBytesBilled = 10_485_760;
 const partitionings: ReadonlySet<string> = new Set(["HOUR", "DAY", "MONTH", "YEAR"]);
 const kinds: readonly CallKind[] = ["list", "read", "remove", "write"];
 

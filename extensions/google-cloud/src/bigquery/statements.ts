@@ -53,15 +53,16 @@ const read = [
 
 /** `table` is a quoted name. */
 export function statementsOn(table: string, policy: ReadPolicy): Statements {
+  const stored = policy === "lastCreated" ? newestRow(table) : currentRows(table, policy, entry);
   const current = (selected: string, where: string): string => `SELECT ${selected} FROM (${currentRows(table, policy, where)})`;
   const insertWhere = (condition: string): string =>
     `INSERT INTO ${table} (${written}) SELECT ${values} FROM (SELECT 1) WHERE ${condition}`;
 
   return {
     insert: `INSERT INTO ${table} (${written}) VALUES (${values})`,
-    insertIfAbsent: insertWhere(`NOT EXISTS (${current("1", entry)})`),
-    insertOver: insertWhere(`EXISTS (${current("1", entry)} WHERE revision = @expected)`),
-    lookUp: current(read, entry),
+    insertIfAbsent: insertWhere(`NOT EXISTS (${stored})`),
+    insertOver: insertWhere(`EXISTS (SELECT 1 FROM (${stored}) WHERE revision = @expected)`),
+    lookUp: `SELECT ${read} FROM (${stored})`,
     lookUpByKey: current(read, "scope = @scope AND key = @key"),
     listSourcesByKey: current("source", "scope = @scope AND key = @key"),
     listDue: `${current("key, source, due_at", "scope = @scope")} WHERE due_at <= @before AND ${afterDue} ORDER BY due_at, key, source LIMIT @limit`,
@@ -71,6 +72,11 @@ export function statementsOn(table: string, policy: ReadPolicy): Statements {
 
 const afterDue =
   "(@after_due IS NULL OR due_at > @after_due OR (due_at = @after_due AND (key > @after_key OR (key = @after_key AND source > @after_source))))";
+
+/** The row of one entry that counts, which needs no window where it is the newest. */
+function newestRow(table: string): string {
+  return `SELECT * FROM (SELECT * FROM ${table} WHERE ${entry} ORDER BY stored_at DESC, revision DESC LIMIT 1) WHERE NOT deleted`;
+}
 
 /** The row of each entry that counts. A removal hides all rows before it, and counts for nothing itself. */
 function currentRows(table: string, policy: ReadPolicy, where: string): string {

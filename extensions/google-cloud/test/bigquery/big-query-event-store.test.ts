@@ -160,7 +160,11 @@ test.for<[string, Partial<BigQueryEventStoreOptions>, string]>([
   ["projectId", { projectId: "no`pe" }, 'projectId is "no`pe", allowed is the id of a project'],
   ["location", { location: "EU; x" }, 'location is "EU; x", allowed is a location such as "EU" or "europe-west3"'],
   ["apiEndpoint", { apiEndpoint: "nowhere" }, 'apiEndpoint is "nowhere", allowed is a URL'],
-  ["maximumBytesBilled", { maximumBytesBilled: 0.5 }, "maximumBytesBilled is 0.5, allowed is a whole number of bytes from 1"],
+  [
+    "maximumBytesBilled",
+    { maximumBytesBilled: 10_000_000 },
+    "maximumBytesBilled is 10000000, allowed is a whole number of bytes from 10485760",
+  ],
   [
     "labels",
     { labels: { "Not-Allowed": "" } },

@@ -13,7 +13,7 @@ test("every job has an id of its own, and the labels, the location and the limit
   const store = storeOn(fake, {
     location: "europe-west3",
     labels: { team: "orders" },
-    maximumBytesBilled: 5_000_000,
+    maximumBytesBilled: 50_000_000,
     timeout: { write: 7_000 },
   });
 
@@ -24,7 +24,7 @@ test("every job has an id of its own, and the labels, the location and the limit
   expect(jobs).toHaveLength(2);
   for (const { jobReference, configuration } of jobs) {
     expect(jobReference).toMatchObject({ jobId: expect.stringMatching(/^event-driver-[\w-]+$/), location: "europe-west3" });
-    expect(configuration).toMatchObject({ labels: { team: "orders" }, query: { maximumBytesBilled: "5000000", useQueryCache: false } });
+    expect(configuration).toMatchObject({ labels: { team: "orders" }, query: { maximumBytesBilled: "50000000", useQueryCache: false } });
   }
   expect(jobs.map(({ configuration }) => configuration?.jobTimeoutMs)).toEqual(["7000", "30000"]);
   expect(new Set(jobs.map(({ jobReference }) => jobReference?.jobId)).size).toBe(2);
