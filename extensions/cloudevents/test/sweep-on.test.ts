@@ -172,6 +172,18 @@ describe("a sweep that fails", () => {
     expect((await fetchHandler(processor, { sweepOn })(binary(ping))).status).toBe(500);
   });
 
+  test("before it begins, in the context that it would have, leaves nothing behind", async () => {
+    const { processor, sweeps } = sweeping([nothingDue]);
+    const clock = virtualClock();
+    const context = (): never => {
+      throw new Error("no such tenant");
+    };
+
+    const response = await fetchHandler(processor, { sweepOn, clock, authenticate: () => ({ accepted: true, context }) })(binary(ping));
+
+    expect([response.status, sweeps.length, clock.pending]).toEqual([500, 0, 0]);
+  });
+
   test("by the deadline is given up and answered with 504", async () => {
     const clock = virtualClock();
     const { processor, sweeps } = sweeping([new Promise(() => {})]);

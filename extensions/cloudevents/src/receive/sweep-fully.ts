@@ -1,4 +1,12 @@
-import { type Context, type ContextOptions, createContext, type Processor, systemClock, TimeoutError } from "event-driver";
+import {
+  type Context,
+  type ContextOptions,
+  createContext,
+  type Processor,
+  type SweepReport,
+  systemClock,
+  TimeoutError,
+} from "event-driver";
 
 /**
  * Sweeps a pipeline until nothing is due any more, or nothing of it can be done now.
@@ -6,9 +14,14 @@ import { type Context, type ContextOptions, createContext, type Processor, syste
  * Rejects with all that could not be done; with a `TimeoutError` at the deadline, and with the signal's reason as soon as that aborts, even if
  * a handler ignores it. What was done by then stays done.
  */
-export function sweepFully(pipeline: Pick<Processor, "sweep">, options: ContextOptions, prepare: (ctx: Context) => Context): Promise<void> {
+export async function sweepFully(
+  pipeline: Pick<Processor, "sweep">,
+  options: ContextOptions,
+  prepare: (ctx: Context) => Context,
+): Promise<void> {
   const { signal, deadline, clock = systemClock } = options;
   const lent = new AbortController();
+  const ctx = prepare(createContext({ ...options, signal: lent.signal }));
 
   return new Promise((resolve, reject) => {
     const giveUp = (reason: unknown): void => {
@@ -24,18 +37,16 @@ export function sweepFully(pipeline: Pick<Processor, "sweep">, options: ContextO
     };
     signal?.addEventListener("abort", onAbort, { once: true });
     if (signal?.aborted) onAbort();
-    void sweepUntilNothingIsDue(pipeline, prepare(createContext({ ...options, signal: lent.signal })))
-      .finally(release)
-      .then(resolve, reject);
+    void sweepUntilNothingIsDue(pipeline, ctx).finally(release).then(resolve, reject);
   });
 }
 
 async function sweepUntilNothingIsDue(pipeline: Pick<Processor, "sweep">, ctx: Context): Promise<void> {
-  for (let more = true; more;) {
+  let report: SweepReport;
+  do {
     ctx.signal.throwIfAborted();
-    const report = await pipeline.sweep(ctx);
+    report = await pipeline.sweep(ctx);
     if (report.errors.length > 0) throw new AggregateError(report.errors, `a sweep could not finish ${report.errors.length} entries`);
     // What is due and cannot be finished is being worked on elsewhere: asking again at once would not help.
-    more = report.more && report.finished > 0;
-  }
+  } while (report.more && report.finished > 0);
 }
