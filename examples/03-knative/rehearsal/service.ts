@@ -19,6 +19,7 @@ export async function startService({ command, folder, environment }: Image, vari
     env: { PATH: process.env["PATH"], ...environment, ...variables },
     stdio: ["ignore", "pipe", "inherit"],
   });
+  process.once("exit", () => child.kill("SIGKILL"));
   const exited = once(child, "exit").then(([code]): number | null => code);
   const listening = once(createInterface(child.stdout), "line").then(([line]) => String(line).replace("listening on ", ""));
   const ended = exited.then((code) => Promise.reject(new Error(`the service ended with exit code ${code} before it listened`)));
