@@ -15,15 +15,17 @@ import type {
 } from "event-driver";
 
 import { randomUUID } from "node:crypto";
-import { EventDriverError, invalidOption, RevisionConflictError, sleep } from "event-driver";
+import { EventDriverError, RevisionConflictError } from "event-driver";
 
 import type { Compressors } from "./compressor.ts";
 
 import { type Bucket, type Generation, noGeneration, type ObjectInfo } from "./bucket.ts";
+import { type Calls, requireLimit, requireTime } from "./calls.ts";
 import { Deadlines } from "./deadlines.ts";
 import { decodeEntry, encodeEntry, tombstone } from "./object-entries.ts";
 import { ObjectNames } from "./object-names.ts";
 import { parallel } from "./requests.ts";
+import { contended, mostAttempts, type Write, writeOver } from "./write-over.ts";
 
 /** What a store and all of its scopes have in common. */
 export interface Shared {
@@ -42,30 +44,6 @@ export interface Shared {
   readonly random: () => number;
   readonly logger: Logger;
   readonly calls: Calls;
-}
-
-/** The calls on a store and its scopes. */
-export class Calls {
-  readonly #running = new Set<Promise<unknown>>();
-  #closed = false;
-
-  async run<Result>(signal: AbortSignal | undefined, work: () => Promise<Result>): Promise<Result> {
-    if (this.#closed) throw closed();
-    signal?.throwIfAborted();
-    const running = work();
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
-  }
-
-  /** Lets no further call in, and waits for those that run. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await Promise.allSettled(this.#running);
-  }
 }
 
 /**
@@ -100,7 +78,7 @@ export class Entries implements EventStore {
       const bytes = await encodeEntry(message, options, this.#shared.compressors);
       if (bytes.length > this.#shared.objectLimit) throw tooLarge(message.id, this.#shared.objectLimit);
       const write: Write = (over) => this.#write(message, name, bytes, over, options);
-      if (expected === undefined) return this.#replace(name, write, signal);
+      if (expected === undefined) return writeOver(this.#shared, name, write, signal);
       const revision =
         expected === "absent" ? await this.#insert(name, write, signal) : isGeneration(expected) ? await write(expected) : undefined;
       if (revision === undefined) throw new RevisionConflictError({ key, source, expected });
@@ -185,19 +163,6 @@ export class Entries implements EventStore {
     return isTombstone(found) ? write(found.generation) : undefined;
   }
 
-  /** Writes over whatever is there. */
-  async #replace(name: string, write: Write, signal: AbortSignal | undefined): Promise<Generation> {
-    const { bucket, clock, random } = this.#shared;
-    let over = noGeneration;
-    for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
-      const revision = await write(over);
-      if (revision !== undefined) return revision;
-      await sleep(clock, attempt === 0 ? 0 : random() * Math.min(2 ** attempt, longestPause), signal);
-      over = (await bucket.head(name, signal))?.generation ?? noGeneration;
-    }
-    throw contended(name);
-  }
-
   /** Resolves to `undefined` on a conflict. */
   async #write(
     message: Message,
@@ -265,15 +230,6 @@ export class Entries implements EventStore {
   }
 }
 
-/** Writes an entry over a generation; resolves to the new one, or to `undefined` on a conflict. */
-type Write = (over: Generation) => Promise<Generation | undefined>;
-
-/** How often an unconditional write or removal meets another one before it fails. */
-const mostAttempts = 100;
-
-/** Milliseconds between two of them. */
-const longestPause = 500;
-
 /** Objects that one list may give at most. */
 const largestPage = 1_000;
 
@@ -286,31 +242,6 @@ function isTombstone({ metadata }: ObjectInfo): boolean {
 /** Whether a revision can be one of ours: a generation is a positive number of 64 bits. */
 function isGeneration(revision: Revision): boolean {
   return /^[1-9]\d{0,18}$/.test(revision) && BigInt(revision) < 2n ** 63n;
-}
-
-function requireTime(option: string, time: number | undefined): void {
-  if (time !== undefined && (typeof time !== "number" || Number.isNaN(time))) {
-    throw invalidOption("gcsEventStore", `${option} of persist`, time, "milliseconds since the epoch");
-  }
-}
-
-function requireLimit(operation: string, limit: number): void {
-  if (!Number.isSafeInteger(limit) || limit < 1)
-    throw invalidOption("gcsEventStore", `limit of ${operation}`, limit, "a whole number from 1");
-}
-
-function closed(): EventDriverError {
-  return new EventDriverError("ERR_STORE_CLOSED", {
-    message: "gcsEventStore: the store is closed; finish the work before closing it",
-    retryable: true,
-  });
-}
-
-function contended(name: string): EventDriverError {
-  return new EventDriverError("ERR_STORE_UNAVAILABLE", {
-    message: `gcsEventStore: object ${JSON.stringify(name)} was written by others ${mostAttempts} times in a row; try again`,
-    retryable: true,
-  });
 }
 
 function tooLarge(id: string, limit: number): EventDriverError {

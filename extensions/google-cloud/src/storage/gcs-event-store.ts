@@ -7,8 +7,9 @@ import { type Clock, type EventStore, invalidOption, type Logger, silentLogger, 
 import type { Timeouts } from "./requests.ts";
 
 import { Bucket } from "./bucket.ts";
+import { Calls } from "./calls.ts";
 import { type CompressorOption, Compressors, resolveCompressor } from "./compressor.ts";
-import { Calls, Entries, type Shared } from "./entries.ts";
+import { Entries, type Shared } from "./entries.ts";
 import { longestFolder } from "./object-names.ts";
 
 /** How often, and how soon, the client sends again what has failed for a reason that passes. Its delays are in seconds. */
