@@ -128,7 +128,7 @@ class EventTable {
       const inserted =
         expected === "absent"
           ? await this.#jobs.inserted({ ...job, query: insertIfAbsent })
-          : await this.#jobs.inserted({ ...job, query: insertOver, parameters: { ...row, expected } });
+          : await this.#jobs.inserted({ ...job, query: insertOver, parameters: { ...row, expected: encodeText(expected) } });
       if (inserted === 0) throw new RevisionConflictError({ key, source, expected });
       return id;
     });
@@ -144,7 +144,7 @@ class EventTable {
         await this.#jobs.rows({ ...job, query: insert });
         return;
       }
-      if ((await this.#jobs.inserted({ ...job, query: insertOver, parameters: { ...row, expected } })) > 0) return;
+      if ((await this.#jobs.inserted({ ...job, query: insertOver, parameters: { ...row, expected: encodeText(expected) } })) > 0) return;
       const entry = { ...job, id: this.#nextRevision(), parameters: entryParameters(scope, key, source) };
       const left = await this.#jobs.rows({ ...entry, query: lookUp });
       if (left.length > 0) throw new RevisionConflictError({ key, source, expected });

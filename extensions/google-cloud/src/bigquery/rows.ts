@@ -58,7 +58,6 @@ export function storedMessage(key: string, row: Row): StoredMessage {
   const time = optionalText(row["time"]);
   const dueAt = row["due_at"];
   const expiresAt = row["expires_at"];
-  const attributes: Record<string, string> = JSON.parse(String(row["attributes"]));
   return {
     message: {
       id: text(row["id"]),
@@ -68,7 +67,7 @@ export function storedMessage(key: string, row: Row): StoredMessage {
       ...(type !== undefined && { type }),
       ...(time !== undefined && { time }),
       content: content(row),
-      attributes: Object.assign(Object.create(null), attributes),
+      attributes: attributesIn(key, row),
     },
     revision: String(row["revision"]),
     storedAt: Number(row["stored_micros"]) / 1_000,
@@ -85,6 +84,19 @@ export function text(value: unknown): string {
 
 function optionalText(value: unknown): string | undefined {
   return value === null ? undefined : text(value);
+}
+
+function attributesIn(key: string, row: Row): Message["attributes"] {
+  try {
+    const attributes: Record<string, string> = JSON.parse(String(row["attributes"]));
+    return Object.assign(Object.create(null), attributes);
+  } catch (cause) {
+    throw new EventDriverError("ERR_STORE_CORRUPT", {
+      message: `bigQueryEventStore: the attributes under key ${quote(key)} are no JSON, so something else has written this row; delete it by its revision ${String(row["revision"])}`,
+      retryable: true,
+      cause,
+    });
+  }
 }
 
 /** The client makes a Buffer of bytes; what callers are given is theirs alone. */

@@ -2,7 +2,7 @@ import { createMessage } from "event-driver";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { decodeText, encodeJson, encodeText } from "../../src/bigquery/rows.ts";
+import { decodeText, encodeJson, encodeText, storedMessage } from "../../src/bigquery/rows.ts";
 import { fakeBigQuery, isNewJob } from "./fake-big-query.ts";
 import { bigQueryEventStore } from "../../src/bigquery/index.ts";
 
@@ -58,4 +58,21 @@ test("the placeholder for the project's name leaves this process as no part of a
   const sent = JSON.stringify(job?.body.configuration?.query.queryParameters);
   expect(sent).not.toContain("test-project");
   expect(sent).toContain("\uE000007b{projectId}}");
+});
+
+test("a row that something else has written is told by its revision", () => {
+  const row = {
+    source: "event1",
+    id: "1",
+    origin: null,
+    type: null,
+    time: null,
+    content: "",
+    attributes: "{tenant: acme}",
+    revision: "42",
+  };
+
+  expect(() => storedMessage("order-1", row)).toThrow(
+    expect.objectContaining({ code: "ERR_STORE_CORRUPT", retryable: true, message: expect.stringMatching(/"order-1".*revision 42/) }),
+  );
 });
