@@ -35,6 +35,26 @@ describe.each(["http", "cloudevent"])("on SIGTERM, with the signature %s,", (tar
   });
 });
 
+test.each(["close", "keep-alive"])("under load every request that was begun is answered, over connections to %s", async (connection) => {
+  const instance = await start("framework-main.ts", { target: "http", drainLimit: 60_000 });
+  instance.child.stdin?.write("finish\n");
+  const statuses: (number | "cut off")[] = [];
+  let ended = false;
+  void instance.exit.then(() => (ended = true));
+  const send = async (sender: number): Promise<void> => {
+    for (let index = 0; !ended; index += 1) {
+      statuses.push(await statusOf(post(instance.url, header({ "ce-id": `${sender}-${index}`, connection }), "{}")));
+      if (statuses.length === 200) instance.child.kill("SIGTERM");
+    }
+  };
+
+  await Promise.all(Array.from({ length: 20 }, (_, sender) => send(sender)));
+
+  expect(await instance.exit).toEqual([0, null]);
+  expect(new Set(statuses)).toEqual(new Set([204, "cut off"]));
+  expect(statuses.filter((status) => status === 204)).toHaveLength(instance.count(/^begun /gm));
+});
+
 test("a request that outlasts the limit is given up, so that the process ends in time", async () => {
   const instance = await start("framework-main.ts", { target: "http", drainLimit: 1 });
   const answer = statusOf(post(instance.url, header(), "{}"));

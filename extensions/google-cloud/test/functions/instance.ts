@@ -23,6 +23,8 @@ export interface Instance {
   readonly url: string;
   /** Resolves when it has said that line; rejects when it ends before. */
   said(line: string): Promise<void>;
+  /** How many places of what it has said match. */
+  count(pattern: RegExp): number;
   /** Its exit code and the signal that ended it. */
   readonly exit: Promise<readonly unknown[]>;
 }
@@ -41,7 +43,7 @@ export async function start(script: string, { target, drainLimit, signatureType 
     },
   );
   children.push(child);
-  const exit = once(child, "exit");
+  const exit = once(child, "close");
   let output = "";
   child.stdout?.setEncoding("utf8").on("data", (text: string) => (output += text));
 
@@ -58,6 +60,7 @@ export async function start(script: string, { target, drainLimit, signatureType 
     child,
     url: `http://127.0.0.1:${port}/`,
     exit,
+    count: (pattern) => output.match(pattern)?.length ?? 0,
     said: async (line) => void (await find(new RegExp(`^${line}$`, "m"))),
   };
 }

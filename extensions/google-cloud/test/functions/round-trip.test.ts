@@ -53,7 +53,7 @@ test.each(["binary", "structured"] as const)("any message in %s mode reaches a C
       const { status } = await post(url, headers, String(body));
 
       expect(status).toBe(204);
-      expect(messages.map(({ content: _, ...rest }) => rest)).toEqual([sent].map(({ content: _, ...rest }) => rest));
+      expect(messages).toEqual([{ ...sent, content: expect.any(String) }]);
       expect(JSON.parse(String(messages[0]?.content))).toEqual(JSON.parse(String(sent.content)));
     }),
   );

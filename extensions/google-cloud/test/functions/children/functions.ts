@@ -1,6 +1,7 @@
 import * as functions from "@google-cloud/functions-framework";
 import { pipeline } from "event-driver";
 import { once } from "node:events";
+import { setTimeout } from "node:timers/promises";
 
 import { drainOnSignals, toCloudEventFunction, toHttpFunction } from "@event-driver/google-cloud/functions";
 
@@ -11,6 +12,8 @@ const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 const patient = pipeline().use(async (_ctx, { id }) => {
   say(`begun ${id}`);
   await finished;
+  // So that under load there is always something in flight.
+  await setTimeout(5);
 });
 
 functions.http("http", toHttpFunction(patient));
