@@ -59,7 +59,8 @@ export function startSweeping(pipeline: Pick<Processor, "sweep">, options: Sweep
     try {
       const report = await following(signal, (each) => pipeline.sweep(createContext({ signal: each, logger, clock })));
       for (const error of report.errors) logger.error({ err: error }, "a sweep could not finish an entry and will try it again");
-      return report.more && report.errors.length === 0;
+      // Where nothing of a full page could be finished, others work on it: at once would be a busy loop.
+      return report.more && report.finished > 0 && report.errors.length === 0;
     } catch (error) {
       logger.error({ err: error }, "a sweep failed and will be tried again");
       return false;

@@ -32,12 +32,21 @@ test("unless told otherwise it is swept every five seconds on average", async ()
 });
 
 test("when there is more to do it is swept again at once", async () => {
-  const reports = [{ ...nothingDue, more: true }, { ...nothingDue, more: true }, nothingDue];
+  const more = { finished: 1, errors: [], more: true };
+  const reports = [more, more, nothingDue];
   const { clock, sweeps } = start({}, async () => reports.shift() ?? nothingDue);
 
   await clock.advance(2_000);
 
   expect(sweeps).toEqual([1_000, 1_000, 1_000, 2_000]);
+});
+
+test("when nothing of a full page could be finished, it is swept again only after a pause", async () => {
+  const { clock, sweeps } = start({}, async () => ({ ...nothingDue, more: true }));
+
+  await clock.advance(2_000);
+
+  expect(sweeps).toEqual([1_000, 2_000]);
 });
 
 test("when there is more to do but something failed, it is swept again only after a pause", async () => {
