@@ -61,9 +61,9 @@ export async function asCommonJs(code: string): Promise<string> {
 async function install(folder: string, packages: readonly Package[], tarballs: readonly Tarball[], snippet: string): Promise<void> {
   const packed = tarballs.map((tarball) => [tarball.manifest.name, `file:${tarball.file}`]);
   const versions = Object.assign({}, ...packages.map(({ manifest }) => manifest.devDependencies));
-  const others = [...importedPackages(snippet), "@types/node"]
+  const others = [...importedPackages(snippet), ...optionalPeers(packages), "@types/node"]
     .filter((name) => !tarballs.some((tarball) => tarball.manifest.name === name))
-    .map((name) => [name, versions[name] ?? fail(`the README's first snippet imports ${name}, which no package.json of the project has`)]);
+    .map((name) => [name, versions[name] ?? fail(`a consumer needs ${name}, which no package.json of the project has`)]);
   const dependencies = Object.fromEntries([...packed, ...others]);
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module", dependencies }, null, 2));
 
@@ -71,6 +71,13 @@ async function install(folder: string, packages: readonly Package[], tarballs: r
     cwd: folder,
   });
   if (!installed.ok) fail(`npm install of the packed packages ${installed.reason}:\n${installed.output}`);
+}
+
+/** What npm installs only for those who ask for it, and an entry point may need. */
+function optionalPeers(packages: readonly Package[]): readonly string[] {
+  return packages.flatMap(({ manifest }) =>
+    Object.entries(manifest.peerDependenciesMeta ?? {}).flatMap(([name, { optional }]) => (optional ? [name] : [])),
+  );
 }
 
 /** The programs a consumer runs, each with what it proves. */
