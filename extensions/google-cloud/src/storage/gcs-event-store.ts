@@ -10,12 +10,14 @@ import { Bucket } from "./bucket.ts";
 import { Calls } from "./calls.ts";
 import { type CompressorOption, Compressors, resolveCompressor } from "./compressor.ts";
 import { Entries, type Shared } from "./entries.ts";
+import { GoEntries } from "./go-entries.ts";
 import { longestFolder } from "./object-names.ts";
+import { type ReadPolicy, requireReadPolicy } from "./read-policy.ts";
 
 /** How often, and how soon, the client sends again what has failed for a reason that passes. Its delays are in seconds. */
 export type GcsRetryOptions = Pick<
   NonNullable<StorageOptions["retryOptions"]>,
-  "autoRetry" | "maxRetries" | "retryDelayMultiplier" | "maxRetryDelay" | "totalTimeout"
+  "autoRetry" | "maxRetries" | "retryDelayMultiplier" | "maxRetryDelay"
 >;
 
 export interface GcsEventStoreOptions {
@@ -39,8 +41,20 @@ export interface GcsEventStoreOptions {
    */
   readonly folder?: string;
   /**
+   * How entries lie in the bucket. `"go"` reads and writes what the Go original does, so that a service moves over while both run. It is for the
+   * messages of one joiner, which then needs `claims` elsewhere: it cannot compare and set, keeps no deadlines, and takes no slash inside a key or
+   * a source.
+   * @default "entries"
+   */
+  readonly layout?: "entries" | "go";
+  /**
+   * Which of several contents of one key and source counts, in the layout `"go"` only: give what the Go service has.
+   * @default "firstCreated"
+   */
+  readonly readPolicy?: ReadPolicy;
+  /**
    * How content is made smaller: `"none"`, `"gzip"`, `"brotli"`, `"zstd"`, or one of your own. What another of these has stored is read all the
-   * same.
+   * same; not so in the layout `"go"`, where it must be the Go service's.
    * @default "none"
    */
   readonly compressor?: CompressorOption;
@@ -57,7 +71,7 @@ export interface GcsEventStoreOptions {
   readonly timeout?: number | Partial<Timeouts>;
   /**
    * How the client sends again what has failed for a reason that passes.
-   * @default the client's: 3 times, after 1, 2 and 4 seconds
+   * @default the client's: 3 times, after a few seconds
    */
   readonly retry?: GcsRetryOptions;
   /**
@@ -107,12 +121,12 @@ export interface GcsEventStore extends EventStore {
  * const orders = pipeline().use(joiner({ store, condition: matchAll("event1", "event2") })).use(idempotency({ store }));
  */
 export function gcsEventStore(options: GcsEventStoreOptions): GcsEventStore {
-  const { bucketName, storage, timeouts, clock, random, ...settings } = withDefaults(options);
+  const { bucketName, storage, timeouts, layout, readPolicy, clock, random, ...settings } = withDefaults(options);
   const bucket = new Bucket({ bucket: storage.bucket(bucketName), timeouts, clock, random });
   const calls = new Calls();
   const grace = Math.max(4 * timeouts.write, shortestGrace);
   const shared: Shared = { ...settings, bucket, calls, clock, random, grace, fencedRemovals: !isEmulator(storage) };
-  const entries = new Entries(shared, []);
+  const entries = layout === "go" ? new GoEntries({ ...shared, readPolicy }) : new Entries(shared, []);
 
   return {
     features: entries.features,
@@ -146,16 +160,20 @@ interface Settings extends Pick<Shared, "folder" | "compressors" | "objectLimit"
   readonly bucketName: string;
   readonly storage: Storage;
   readonly timeouts: Timeouts;
+  readonly layout: "entries" | "go";
+  readonly readPolicy: ReadPolicy;
 }
 
 function withDefaults(options: GcsEventStoreOptions): Settings {
   const { bucket, folder = "", compressor = "none", maxContentBytes = 2 ** 24, timeout = defaultTimeout, parallelReads = 16 } = options;
-  const { logger = silentLogger, clock = systemClock, random = Math.random } = options;
+  const { layout = "entries", readPolicy, logger = silentLogger, clock = systemClock, random = Math.random } = options;
   if (typeof bucket !== "string" || bucket === "") throw invalid("bucket", bucket, "the name of a bucket");
   if (!Number.isSafeInteger(maxContentBytes) || maxContentBytes < 1) {
     throw invalid("maxContentBytes", maxContentBytes, "a whole number of bytes from 1");
   }
   if (!Number.isSafeInteger(parallelReads) || parallelReads < 1) throw invalid("parallelReads", parallelReads, "a whole number from 1");
+  if (layout !== "entries" && layout !== "go") throw invalid("layout", layout, '"entries" or "go"');
+  if (readPolicy !== undefined && layout !== "go") throw invalid("readPolicy", readPolicy, 'nothing but with layout "go"');
   return {
     bucketName: bucket,
     storage: resolveStorage(options),
@@ -164,6 +182,8 @@ function withDefaults(options: GcsEventStoreOptions): Settings {
     // Room for what is stored beside the content, and for a compressor that makes it larger.
     objectLimit: 2 * maxContentBytes + 2 ** 20,
     timeouts: resolveTimeouts(timeout),
+    layout,
+    readPolicy: requireReadPolicy(readPolicy ?? "firstCreated"),
     parallelReads,
     logger,
     clock,
