@@ -9,7 +9,8 @@ import { messageOf, messagePublished, type PubsubMessageOptions } from "../recei
  * Takes a Pub/Sub message out of the event by which Eventarc tells of it: its data is unwrapped, and its attributes, ordering key and delivery
  * attempt become those of the message. Events of any other type become messages as they are.
  *
- * Use it as the `toMessage` of a function with a Pub/Sub trigger.
+ * Use it as the `toMessage` of a function with a Pub/Sub trigger. The delivery attempt goes with the very message that it returns: a copy of that
+ * would be a first attempt.
  *
  * @throws EventDriverError `ERR_INVALID_MESSAGE`, terminal, for data that is no Pub/Sub message; `ERR_INVALID_EVENT` for one that says it is a
  * CloudEvent and is none

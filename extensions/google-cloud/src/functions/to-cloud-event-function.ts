@@ -6,7 +6,17 @@ import { isObject, textIn } from "../receive/json-fields.ts";
 import { handOverTerminal, type TerminalOptions } from "../receive/on-terminal.ts";
 import { requestOf } from "./framework-event.ts";
 
-type FittingOptions = "batchEvents" | "clock" | "concurrency" | "deadline" | "jsonDepth" | "keyFrom" | "logger" | "queue" | "sweepOn" | "toMessage";
+type FittingOptions =
+  | "batchEvents"
+  | "clock"
+  | "concurrency"
+  | "deadline"
+  | "jsonDepth"
+  | "keyFrom"
+  | "logger"
+  | "queue"
+  | "sweepOn"
+  | "toMessage";
 
 export interface CloudEventFunctionOptions extends Pick<EventHandlerOptions, FittingOptions>, TerminalOptions {}
 
@@ -18,7 +28,8 @@ export type CloudEventFunction = (event: unknown) => Promise<void>;
  *
  * Use it where the signature has to be that one; otherwise `toHttpFunction` fits event triggers too and is more exact. The framework parses JSON
  * data before a function sees it, so that here a number beyond 2^53 has lost digits; it forgets the type of other data; and it can answer
- * nothing but 204 and 500. A batch, which it hands over as bytes, is taken apart here and its events are processed one by one.
+ * nothing but 204 and 500. A batch, which it hands over as bytes, is taken apart here and acknowledged
+ * when each of its events is done. What `onTerminal` gets as `request` and `body` is the event written anew.
  *
  * @throws EventDriverError `ERR_INVALID_OPTION`; the function it returns throws `ERR_HANDLER_FAILED` for what is to be delivered again, and what
  * can never succeed but has no `onTerminal`
