@@ -22,7 +22,7 @@ async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
   const port = portOf(PORT || "8080");
   const logger = pino({ level: levelOf(LOG_LEVEL || "info") }, standardError);
   const sink = senderFromEnvironment(environment);
-  const store = openStore(STORE || "sqlite:orders.db", logger);
+  const store = await openStore(STORE || "sqlite:orders.db", logger);
 
   const charge: ChargeOrder = async (ctx, order) => {
     if (sink === undefined) logger.info({ id: order.id, key: order.key }, "charged the order");
@@ -41,10 +41,19 @@ async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
   await closed;
 }
 
-function openStore(address: string, logger: Logger): EventStore {
+async function openStore(address: string, logger: Logger): Promise<EventStore> {
   if (address === "memory:") return memoryEventStore();
   if (address.startsWith("sqlite:") && address.length > 7) return sqliteEventStore({ file: address.slice(7), logger });
-  throw new Error(`STORE is "${address}", allowed are "sqlite:FILE" and "memory:"`);
+  if (address.startsWith("gcs:")) return openBucket(address, logger);
+  throw new Error(`STORE is "${address}", allowed are "sqlite:FILE", "gcs:BUCKET/FOLDER" and "memory:"`);
+}
+
+async function openBucket(address: string, logger: Logger): Promise<EventStore> {
+  // Loaded only here: who keeps orders elsewhere needs no client of Google's.
+  const { gcsEventStoreFromUrl } = await import("@event-driver/google-cloud/storage");
+  const store = gcsEventStoreFromUrl(address, { logger });
+  await store.check();
+  return store;
 }
 
 function portOf(text: string): number {
