@@ -32,6 +32,7 @@ const entry = "scope = ? AND key = ? AND source = ?";
 export class Entries {
   readonly #database: DatabaseSync;
   readonly #begin: StatementSync;
+  readonly #beginRead: StatementSync;
   readonly #commit: StatementSync;
   readonly #reserve: StatementSync;
   readonly #upsert: StatementSync;
@@ -55,6 +56,7 @@ export class Entries {
     const inserted = written.replaceAll(/\w+/g, "excluded.$&");
     this.#database = database;
     this.#begin = database.prepare("BEGIN IMMEDIATE");
+    this.#beginRead = database.prepare("BEGIN");
     this.#commit = database.prepare("COMMIT");
     this.#reserve = database.prepare("UPDATE revisions SET reserved = reserved + ? RETURNING reserved");
     this.#insert = database.prepare(`${insert} NOTHING`);
@@ -96,6 +98,16 @@ export class Entries {
     // The reservation may have been undone with the rest.
     this.#reservedUpTo = this.#lastRevision;
     if (this.inTransaction) this.#database.exec("ROLLBACK");
+  }
+
+  /** Runs reads on one state of the database. */
+  inOneSnapshot(read: () => void): void {
+    this.#beginRead.run();
+    try {
+      read();
+    } finally {
+      if (this.inTransaction) this.#commit.run();
+    }
   }
 
   persist(scope: string, message: Message, { expected, dueAt, expiresAt }: PersistOptions, now: number): Revision {

@@ -23,6 +23,13 @@ const groupLimit = 256;
 /** Milliseconds. Other processes hold the lock for one commit; who waits longer between two attempts only loses the race for the next gap. */
 const longestPause = 10;
 
+interface QueuedRead {
+  readonly signal: AbortSignal | undefined;
+  /** Reads, and settles the caller's promise. */
+  readonly execute: (entries: Entries, now: number) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
 interface QueuedWrite {
   readonly signal: AbortSignal | undefined;
   /** Does the work inside the open transaction; what it returns settles the caller's promise once that is committed. */
@@ -39,7 +46,8 @@ interface Opened {
 }
 
 /**
- * Runs reads at once and writes in groups: all that are queued share one transaction, and each is answered after its commit has returned.
+ * Runs reads and writes in groups. Reads that are asked for together share one snapshot, for taking SQLite's locks costs more than reading.
+ * Writes that are queued share one transaction, and each is answered after its commit has returned.
  *
  * No lock is ever waited for inside SQLite, which would block the event loop: an attempt fails at once, and is made again after a short
  * random pause until the operation's time is up. Meanwhile reads go on, and further writes join the group.
@@ -47,6 +55,7 @@ interface Opened {
 export class GroupCommit {
   readonly #settings: GroupCommitSettings;
   readonly #slowReads: Set<Promise<unknown>> = new Set();
+  readonly #reads: QueuedRead[] = [];
   #queue: QueuedWrite[] = [];
   #flushIsDue = false;
   #attempts = 0;
@@ -67,22 +76,16 @@ export class GroupCommit {
   }
 
   /**
-   * Runs outside of any write transaction, so that it neither waits for a commit nor takes the write lock. That also makes for the largest
-   * groups: what depends on the answer can join the group that is being gathered.
+   * Reads within the same turn of the event loop, outside of any write transaction: it neither waits for a commit nor takes the write lock.
+   * That also makes for the largest groups: what depends on the answer can join the group that is being gathered.
    */
   read<Value>(signal: AbortSignal | undefined, run: (entries: Entries, now: number) => Value): Promise<Value> {
     if (this.#closing !== undefined) return Promise.reject(closed(this.#settings.file));
     if (signal?.aborted) return Promise.reject(signal.reason);
-    try {
-      return Promise.resolve(this.#readNow(run));
-    } catch (error) {
-      if (!isBusy(error)) return Promise.reject(storeFailure(this.#settings.file, error));
-    }
-    const slow = this.#readLater(signal, run);
-    this.#slowReads.add(slow);
-    const forget = (): void => void this.#slowReads.delete(slow);
-    slow.then(forget, forget);
-    return slow;
+    const { promise: answer, resolve, reject } = Promise.withResolvers<Value>();
+    this.#reads.push({ signal, execute: (entries, now) => resolve(run(entries, now)), reject });
+    if (this.#reads.length === 1) this.#readSoon();
+    return answer;
   }
 
   /** Queues a write for the next group. */
@@ -105,21 +108,58 @@ export class GroupCommit {
     return this.#closing;
   }
 
-  #readNow<Value>(run: (entries: Entries, now: number) => Value): Value {
+  /** After whatever was about to run: those who were answered by one commit mostly read next, and all of them share a snapshot then. */
+  #readSoon(): void {
+    void Promise.resolve().then(() => this.#readQueued());
+  }
+
+  /** The snapshot is taken after the last of these reads was asked for, so each finds what had been written before. */
+  #readQueued(): void {
+    const reads = this.#reads.splice(0);
+    if (reads.length === 0) return;
+    try {
+      const { entries, now } = this.#readable();
+      const readAll = (): void => reads.forEach((read) => this.#readOne(read, entries, now));
+      // For one alone, a transaction would only be two more statements.
+      if (reads.length === 1) readAll();
+      else entries.inOneSnapshot(readAll);
+    } catch (error) {
+      for (const read of reads) this.#readFailed(read, error);
+    }
+  }
+
+  #readable(): { readonly entries: Entries; readonly now: number } {
     const now = this.#settings.clock.now();
     const { entries, files } = this.#connected();
     files.verifyNowAndThen(now);
-    return run(entries, now);
+    return { entries, now };
+  }
+
+  #readOne(read: QueuedRead, entries: Entries, now: number): void {
+    if (read.signal?.aborted) return read.reject(read.signal.reason);
+    try {
+      read.execute(entries, now);
+    } catch (error) {
+      this.#readFailed(read, error);
+    }
+  }
+
+  #readFailed(read: QueuedRead, error: unknown): void {
+    if (!isBusy(error)) return read.reject(storeFailure(this.#settings.file, error));
+    const slow = this.#readLater(read).catch(read.reject);
+    this.#slowReads.add(slow);
+    void slow.then(() => this.#slowReads.delete(slow));
   }
 
   /** In this mode a read meets a lock only while another process opens, recovers or closes the database. */
-  async #readLater<Value>(signal: AbortSignal | undefined, run: (entries: Entries, now: number) => Value): Promise<Value> {
+  async #readLater({ signal, execute }: QueuedRead): Promise<void> {
     const { file, clock, busyTimeout } = this.#settings;
     const until = clock.now() + busyTimeout;
     for (let attempt = 1; ; attempt += 1) {
       await sleep(clock, this.#pause(attempt), signal);
       try {
-        return this.#readNow(run);
+        const { entries, now } = this.#readable();
+        return execute(entries, now);
       } catch (error) {
         if (!isBusy(error) || clock.now() >= until) throw storeFailure(file, error);
       }
@@ -243,6 +283,7 @@ export class GroupCommit {
   }
 
   async #finish(): Promise<void> {
+    this.#readQueued();
     await Promise.allSettled([...this.#slowReads, ...this.#queue.map((write) => write.answer)]);
     try {
       this.#opened?.entries.close();

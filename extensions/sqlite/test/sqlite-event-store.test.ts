@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import fc from "fast-check";
-import { createMessage, type EventStore, type Message } from "event-driver";
+import { createMessage, systemClock, type EventStore, type Message } from "event-driver";
 import { virtualClock } from "event-driver/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { sqliteEventStore } from "@event-driver/sqlite";
@@ -185,13 +185,13 @@ test("a store opened while another process creates the file goes on as soon as t
   const store = opened(file, { clock });
 
   const write = store.persist(order("order-1"));
-  const read = store.listDue({ before: 1, limit: 1 });
+  const reads = Promise.all([store.listDue({ before: 1, limit: 1 }), store.lookUp("order-2", "event1")]);
   await clock.advance(50);
   release();
   await clock.advance(50);
 
   await expect(write).resolves.toEqual(expect.any(String));
-  await expect(read).resolves.toEqual([]);
+  await expect(reads).resolves.toEqual([[], undefined]);
 });
 
 test("reads are answered while another process holds the write lock", async () => {
@@ -202,6 +202,61 @@ test("reads are answered while another process holds the write lock", async () =
   await expect(store.lookUpByKey("order-0")).resolves.toHaveLength(1);
   await expect(store.listDue({ before: 1, limit: 1 })).resolves.toEqual([]);
   release();
+});
+
+test("reads that are asked for together are made together, at one time", async () => {
+  let time = 0;
+  const store = opened(temporaryFile(), { clock: { ...systemClock, now: () => (time += 1) } });
+  await Promise.all([store.persist(order("order-1")), store.persist(order("order-2"))]);
+
+  const [one, two] = await Promise.all([store.lookUp("order-1", "event1"), store.lookUp("order-2", "event1")]);
+  const later = await store.lookUp("order-1", "event1");
+
+  expect(one?.readAt).toBeGreaterThan(one?.storedAt ?? Infinity);
+  expect(two?.readAt).toBe(one?.readAt);
+  expect(later?.readAt).toBeGreaterThan(two?.readAt ?? Infinity);
+});
+
+test("a read that fails does so alone, and those asked for with it are answered", async () => {
+  const store = opened(temporaryFile());
+  await store.persist(order("order-1"));
+
+  const outcomes = await Promise.allSettled([
+    store.lookUp("order-1", "event1"),
+    store.listKeys({ limit: 0 }),
+    store.listKeys({ limit: 1 }),
+  ]);
+  await store.persist(order("order-2"));
+
+  expect(outcomes).toMatchObject([
+    { status: "fulfilled", value: { message: { key: "order-1" } } },
+    { status: "rejected", reason: { code: "ERR_INVALID_OPTION" } },
+    { status: "fulfilled", value: ["order-1"] },
+  ]);
+});
+
+test("a read that is aborted as soon as it was asked for rejects with the signal's reason", async () => {
+  const store = opened(temporaryFile());
+  const controller = new AbortController();
+  const reason = new Error("no longer wanted");
+
+  const outcomes = Promise.allSettled([store.lookUp("order-1", "event1", { signal: controller.signal }), store.listKeys({ limit: 1 })]);
+  controller.abort(reason);
+
+  expect(await outcomes).toEqual([
+    { status: "rejected", reason },
+    { status: "fulfilled", value: [] },
+  ]);
+});
+
+test("closing answers the reads that were asked for before", async () => {
+  const store = opened(temporaryFile());
+  await store.persist(order("order-1"));
+
+  const reads = Promise.all([store.listKeys({ limit: 1 }), store.listSourcesByKey("order-1")]);
+  await store.close();
+
+  await expect(reads).resolves.toEqual([["order-1"], ["event1"]]);
 });
 
 test("closing moves everything into the one file", async () => {
