@@ -38,7 +38,7 @@ export function failedRow(id: string, target: TableName, problem: string, attemp
 /** The table could not be looked at, so no row can be made. */
 export function unopenedSink(target: TableName, cause: unknown): EventDriverError {
   return new EventDriverError("ERR_SINK_FAILED", {
-    message: `bigQuerySink cannot read the columns of ${shown(target)}: see the cause, whether the table is there and the account may write to it`,
+    message: `bigQuerySink cannot read the columns of ${shown(target)}: ${adviceOn(cause)}`,
     retryable: true,
     cause,
   });
@@ -65,6 +65,25 @@ export function abandonedRow(id: string, target: TableName): EventDriverError {
     message: `the sink of ${shown(target)} was closed before message ${quote(id)} had an answer; deliver it again, though its row may be stored all the same`,
     retryable: true,
   });
+}
+
+/** What to do, by the code of gRPC, of HTTP or of Node. */
+function adviceOn(cause: unknown): string {
+  switch (cause instanceof Error && "code" in cause ? cause.code : undefined) {
+    case 5:
+    case 404:
+      return "create the dataset and the table, or correct their names";
+    case 7:
+    case 403:
+      return "grant the account roles/bigquery.dataEditor on the table";
+    case 16:
+    case 401:
+      return "give credentials that Google accepts";
+    case "ERR_MODULE_NOT_FOUND":
+      return "npm install @google-cloud/bigquery-storage, or @google-cloud/bigquery for insertAll";
+    default:
+      return "see the cause";
+  }
 }
 
 function rowRefused(id: string, target: TableName, problem: string): EventDriverError {

@@ -63,12 +63,12 @@ export interface SinkBuffer {
 export interface SinkRetry {
   /**
    * How often a batch is sent, the first time included.
-   * @default 4
+   * @default 6, which takes some seconds: gRPC itself waits for one before it connects again
    */
   readonly maxAttempts?: number | undefined;
   /**
    * Upper bound of the first pause, in milliseconds; it doubles with every further one, and the pause is drawn between 0 and it.
-   * @default 100
+   * @default 200
    */
   readonly baseDelay?: number | undefined;
   /**

@@ -85,7 +85,7 @@ function bufferSettings({ rows = 10_000, bytes = 50_000_000 }: SinkBuffer, batch
   return { rows, bytes };
 }
 
-function retrySettings({ maxAttempts = 4, baseDelay = 100, maxDelay = 10_000 }: SinkRetry): SinkSettings["retry"] {
+function retrySettings({ maxAttempts = 6, baseDelay = 200, maxDelay = 10_000 }: SinkRetry): SinkSettings["retry"] {
   requireCount("retry.maxAttempts", maxAttempts);
   if (!(baseDelay >= 0)) throw invalidOption(factory, "retry.baseDelay", baseDelay, "milliseconds from 0");
   if (!(maxDelay >= baseDelay)) throw invalidOption(factory, "retry.maxDelay", maxDelay, `milliseconds from baseDelay (${baseDelay})`);

@@ -20,7 +20,7 @@ test.each<[Partial<BigQuerySinkOptions>, string]>([
   [{ buffer: { bytes: 999_999 } }, "buffer.bytes is 999999, allowed is at least batch.bytes (1000000)"],
   [{ retry: { maxAttempts: 0 } }, "retry.maxAttempts is 0"],
   [{ retry: { baseDelay: Number.NaN } }, "retry.baseDelay is NaN"],
-  [{ retry: { maxDelay: 99 } }, "retry.maxDelay is 99, allowed is milliseconds from baseDelay (100)"],
+  [{ retry: { maxDelay: 199 } }, "retry.maxDelay is 199, allowed is milliseconds from baseDelay (200)"],
   [{ maxInFlight: 0 }, "maxInFlight is 0"],
   [{ maxInFlight: 2, delivery: "exactly-once" }, 'maxInFlight is 2, allowed is 1 with delivery "exactly-once"'],
   [{ timeout: 0 }, "timeout is 0, allowed is milliseconds above 0"],

@@ -139,7 +139,7 @@ test("a request that fails for a reason that passes is sent again, with growing 
 
 test("rows whose request failed to the last attempt fail retryably, with what BigQuery said as the cause", async () => {
   const { clock, writer } = setUp(outage);
-  const sink = sinkOn(writer, { clock, batch: { rows: 2 }, retry: { maxAttempts: 2 } });
+  const sink = sinkOn(writer, { clock, batch: { rows: 2 }, retry: { maxAttempts: 2, baseDelay: 100 } });
   const outcomes = ["1", "2"].map((id) => outcomeOf(deliver(sink, order(id))));
 
   await clock.advance(100);
@@ -312,6 +312,19 @@ test("a table that cannot be read fails the message retryably and the check, and
   writer.opened = () => Promise.resolve();
 
   expect(await outcomeOf(deliver(sink, order("1")))).toBe("stored");
+});
+
+test.each([
+  [5, "create the dataset and the table"],
+  [403, "grant the account roles/bigquery.dataEditor"],
+  [16, "give credentials"],
+  ["ERR_MODULE_NOT_FOUND", "npm install @google-cloud/bigquery-storage"],
+  ["ECONNREFUSED", "see the cause"],
+])("a table that cannot be read because of %s is told with what to do", async (code, advice) => {
+  const { clock, writer } = setUp();
+  writer.opened = () => Promise.reject(Object.assign(new Error("why"), { code }));
+
+  await expect(sinkOn(writer, { clock }).check()).rejects.toThrow(`bigQuerySink cannot read the columns of "shop.orders": ${advice}`);
 });
 
 test("flush sends what waits and resolves when it has its outcome, also when that is a failure", async () => {

@@ -115,6 +115,23 @@ describe("on the default stream", () => {
     expect(model.schemaReads).toBe(2);
   });
 
+  test("a row that does not fit has the table read again for the next one, at most once a minute", async () => {
+    const { model, writer, clock } = await setUp();
+    const misfit = (): unknown => writer.encode({ total: "1" });
+    model.schema = { fields: [...(model.schema.fields ?? []), { name: "total", type: "NUMERIC" }] };
+
+    await clock.advance(59_999);
+    expect(misfit).toThrow("column total is not in the table");
+    await writer.open();
+    expect(misfit).toThrow("column total is not in the table");
+    await clock.advance(1);
+    expect(misfit).toThrow("column total is not in the table");
+    await writer.open();
+
+    expect(misfit).not.toThrow();
+    expect(model.schemaReads).toBe(2);
+  });
+
   test("a table that could not be read is read again", async () => {
     const model = new WriteApiModel();
     let opened = 0;

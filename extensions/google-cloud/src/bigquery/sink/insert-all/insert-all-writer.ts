@@ -6,8 +6,8 @@ import type { TableRow } from "../sink-options.ts";
 import type { InsertAllRow, InsertApi } from "./insert-api.ts";
 
 import { type Columns, readColumns } from "../rows/column.ts";
-import { convertRow } from "../rows/convert.ts";
 import { jsonRow } from "../rows/json-row.ts";
+import { KnownTable } from "../rows/known-table.ts";
 import { readFailure } from "./insert-failure.ts";
 
 export interface InsertAllWriterSettings {
@@ -27,35 +27,31 @@ const longestInsertId = 128;
 /** Stores rows through `tabledata.insertAll`. */
 export class InsertAllWriter implements RowWriter<InsertRow> {
   readonly #settings: InsertAllWriterSettings;
+  readonly #table: KnownTable<{ readonly columns: Columns }>;
   #api: InsertApi | undefined;
-  #columns: Columns = new Map();
-  /** Whether the table may look different by now. */
-  #outdated = true;
-  #reading: Promise<void> | undefined;
 
   constructor(settings: InsertAllWriterSettings) {
     this.#settings = settings;
+    this.#table = new KnownTable(() => this.#readTable(), settings.clock);
   }
 
-  async open(): Promise<void> {
-    if (!this.#outdated) return;
-    this.#reading ??= this.#read().finally(() => (this.#reading = undefined));
-    await this.#reading;
+  open(): Promise<void> {
+    return this.#table.know();
   }
 
   encode(row: TableRow, message: AnyMessage): InsertRow {
-    const encoded = { insertId: insertIdOf(message), json: jsonRow(convertRow(this.#columns, row)) };
+    const encoded = { insertId: insertIdOf(message), json: jsonRow(this.#table.convert(row)) };
     return { row: encoded, bytes: Buffer.byteLength(JSON.stringify(encoded)), shape: undefined };
   }
 
   async append(rows: readonly InsertRow[]): Promise<Answer> {
+    if (this.#api === undefined) throw new Error("the writer was never opened");
     try {
-      await this.#inTime(this.#api?.insert(rows.map(({ row }) => row)));
+      await this.#inTime(this.#api.insert(rows.map(({ row }) => row)));
       return { status: "stored", refused: [] };
     } catch (error) {
-      const answer = readFailure(error, this.#columns);
-      // The table may have been changed or made anew; the next row finds out.
-      if (answer.status === "failed" && !answer.passing) this.#outdated = true;
+      const answer = readFailure(error, this.#table.shape.columns);
+      if (answer.status !== "failed" || !answer.passing) this.#table.doubt();
       return answer;
     }
   }
@@ -64,13 +60,12 @@ export class InsertAllWriter implements RowWriter<InsertRow> {
     // Its client holds nothing open.
   }
 
-  async #read(): Promise<void> {
+  async #readTable(): Promise<{ readonly columns: Columns }> {
     this.#api ??= await this.#settings.openApi();
-    this.#columns = readColumns(await this.#inTime(this.#api.readFields()));
-    this.#outdated = false;
+    return { columns: readColumns(await this.#inTime(this.#api.readFields())) };
   }
 
-  async #inTime<Value>(call: Promise<Value> | undefined): Promise<Value | undefined> {
+  async #inTime<Value>(call: Promise<Value>): Promise<Value> {
     const { clock, timeout } = this.#settings;
     const late = Promise.withResolvers<never>();
     const stopTimer = clock.after(timeout, () => late.reject(new TimeoutError(`BigQuery has not answered within ${timeout} ms`)));

@@ -4,7 +4,7 @@ import type { Answer, RowWriter } from "../row-writer.ts";
 import type { TableRow } from "../sink-options.ts";
 import type { WriteApi } from "./write-api.ts";
 
-import { convertRow } from "../rows/convert.ts";
+import { KnownTable } from "../rows/known-table.ts";
 import { protoRow } from "../rows/proto-row.ts";
 import { CountedStream } from "./counted-stream.ts";
 import { asAnswer, type Outcome } from "./outcome.ts";
@@ -28,34 +28,28 @@ interface Opened {
 /** Stores rows through the Storage Write API. */
 export class WriteApiWriter implements RowWriter<ProtoRow> {
   readonly #settings: WriteApiWriterSettings;
+  readonly #table: KnownTable<TableShape>;
   #opened: Opened | undefined;
-  #shape: TableShape | undefined;
-  /** Whether the table may look different by now. */
-  #outdated = true;
-  #reading: Promise<void> | undefined;
 
   constructor(settings: WriteApiWriterSettings) {
     this.#settings = settings;
+    this.#table = new KnownTable(() => this.#readTable(), settings.clock);
   }
 
-  async open(): Promise<void> {
-    if (!this.#outdated) return;
-    this.#reading ??= this.#read().finally(() => (this.#reading = undefined));
-    await this.#reading;
+  open(): Promise<void> {
+    return this.#table.know();
   }
 
   encode(row: TableRow): ProtoRow {
-    const shape = required(this.#shape);
-    const message = protoRow(convertRow(shape.columns, row));
-    return { message, bytes: message.length, shape };
+    const message = protoRow(this.#table.convert(row));
+    return { message, bytes: message.length, shape: this.#table.shape };
   }
 
   async append(rows: readonly ProtoRow[]): Promise<Answer> {
-    const outcome = await required(this.#opened).append(rows);
-    if (outcome.status !== "failed") return outcome;
-    // The table may have been changed or made anew; the next row finds out.
-    if (!outcome.passing) this.#outdated = true;
-    return asAnswer(outcome);
+    if (this.#opened === undefined) throw new Error("the writer was never opened");
+    const outcome = await this.#opened.append(rows);
+    if (outcome.status === "refused" || (outcome.status === "failed" && !outcome.passing)) this.#table.doubt();
+    return outcome.status === "failed" ? asAnswer(outcome) : outcome;
   }
 
   async close(): Promise<void> {
@@ -63,23 +57,16 @@ export class WriteApiWriter implements RowWriter<ProtoRow> {
     await this.#opened?.api.close();
   }
 
-  async #read(): Promise<void> {
+  async #readTable(): Promise<TableShape> {
     this.#opened ??= await this.#connect();
-    this.#shape = shapeOf(await this.#opened.api.readSchema());
-    this.#outdated = false;
+    return shapeOf(await this.#opened.api.readSchema());
   }
 
   async #connect(): Promise<Opened> {
     const { openApi, exactlyOnce, clock, timeout } = this.#settings;
     const api = await openApi();
-    const link = new TableLink(api, { clock, timeout, onSchema: (schema) => void (this.#shape = shapeOf(schema)) });
+    const link = new TableLink(api, { clock, timeout, onSchema: (schema) => this.#table.learn(shapeOf(schema)) });
     const counted = new CountedStream(link, () => api.createStream());
     return { api, link, append: (rows) => (exactlyOnce ? counted.append(rows) : link.send(rows, api.defaultStream)) };
   }
-}
-
-/** @throws Error where `open` was not awaited, which only a mistake of the sink can bring about */
-function required<Value>(value: Value | undefined): Value {
-  if (value === undefined) throw new Error("the row writer was used before it was open");
-  return value;
 }
