@@ -3,14 +3,14 @@ import type { Timeline } from "./timeline.ts";
 
 import { type OrderService, startOrderService } from "./order-service.ts";
 
-/** One process of several on the same file. */
+/** One process of several on the same store. */
 export interface Replica {
   readonly name: string;
   readonly url: string;
   readonly service: OrderService;
 }
 
-/** Several processes that serve orders from one SQLite file. Who dies is replaced by a new one, under a new name and on another port. */
+/** Several processes that serve orders from one store. Who dies is replaced by a new one, under a new name and on another port. */
 export interface Cluster {
   /** Those that can be sent to. */
   readonly running: readonly Replica[];
@@ -27,13 +27,14 @@ export interface Cluster {
 }
 
 export interface ClusterOptions {
-  readonly file: string;
+  /** The address of the store, as `STORE` gives it to the service. */
+  readonly store: string;
   readonly size: number;
   readonly sink: OrderSink;
   readonly timeline: Timeline;
 }
 
-export async function startCluster({ file, size, sink, timeline }: ClusterOptions): Promise<Cluster> {
+export async function startCluster({ store, size, sink, timeline }: ClusterOptions): Promise<Cluster> {
   const running: Replica[] = [];
   const starting = new Set<Promise<void>>();
   const killedAt = new Map<string, number>();
@@ -42,7 +43,7 @@ export async function startCluster({ file, size, sink, timeline }: ClusterOption
   const start = (): Promise<void> => {
     started += 1;
     const name = `process-${started}`;
-    const service = startOrderService({ PORT: "0", STORE: `sqlite:${file}`, K_SINK: sink.addressFor(name), LOG_LEVEL: "fatal" });
+    const service = startOrderService({ PORT: "0", STORE: store, K_SINK: sink.addressFor(name), LOG_LEVEL: "fatal" });
     const ready = service.ready().then((url) => {
       running.push({ name, url, service });
       starting.delete(ready);

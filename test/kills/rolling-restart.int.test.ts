@@ -45,7 +45,7 @@ test("through a rolling restart under load every event is accepted, and every or
   const random = (): number => numbers.below(2 ** 30) / 2 ** 30;
   const timeline = createTimeline();
   const sink = await startOrderSink(timeline);
-  const cluster = await startCluster({ file: `${temporaryFolder()}/orders.db`, size: 3, sink, timeline });
+  const cluster = await startCluster({ store: `sqlite:${temporaryFolder()}/orders.db`, size: 3, sink, timeline });
   const orders = sampleOrders(200);
   const deliveries = shuffledDeliveries(
     orders.flatMap(({ events }) => events),
