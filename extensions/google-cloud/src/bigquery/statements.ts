@@ -51,40 +51,33 @@ const read = [
   "UNIX_MICROS(stored_at) AS stored_micros, UNIX_MICROS(CURRENT_TIMESTAMP()) AS read_micros",
 ].join(", ");
 
-/** `table` is a quoted name. */
+/** `table` is a quoted name. One level each: what BigQuery reads and a person understands at once. */
 export function statementsOn(table: string, policy: ReadPolicy): Statements {
-  const stored = policy === "lastCreated" ? newestRow(table) : currentRows(table, policy, entry);
-  const current = (selected: string, where: string): string => `SELECT ${selected} FROM (${currentRows(table, policy, where)})`;
+  const select = (selected: string, where: string): string => `SELECT ${selected} FROM ${table} WHERE ${where} QUALIFY ${counts[policy]}`;
   const insertWhere = (condition: string): string =>
     `INSERT INTO ${table} (${written}) SELECT ${values} FROM (SELECT 1) WHERE ${condition}`;
 
   return {
     insert: `INSERT INTO ${table} (${written}) VALUES (${values})`,
-    insertIfAbsent: insertWhere(`NOT EXISTS (${stored})`),
-    insertOver: insertWhere(`EXISTS (SELECT 1 FROM (${stored}) WHERE revision = @expected)`),
-    lookUp: `SELECT ${read} FROM (${stored})`,
-    lookUpByKey: current(read, "scope = @scope AND key = @key"),
-    listSourcesByKey: current("source", "scope = @scope AND key = @key"),
-    listDue: `${current("key, source, due_at", "scope = @scope")} WHERE due_at <= @before AND ${afterDue} ORDER BY due_at, key, source LIMIT @limit`,
-    listKeys: `${current("DISTINCT key", "scope = @scope AND (@after IS NULL OR key > @after)")} ORDER BY key LIMIT @limit`,
+    insertIfAbsent: insertWhere(`NOT EXISTS (${select("1", entry)})`),
+    insertOver: insertWhere(`EXISTS (${select("1", entry)} AND revision = @expected)`),
+    lookUp: select(read, entry),
+    lookUpByKey: select(read, "scope = @scope AND key = @key"),
+    listSourcesByKey: select("source", "scope = @scope AND key = @key"),
+    listDue: `${select("key, source, due_at", "scope = @scope")} AND due_at <= @before AND ${afterDue} ORDER BY due_at, key, source LIMIT @limit`,
+    listKeys: `${select("DISTINCT key", "scope = @scope AND (@after IS NULL OR key > @after)")} ORDER BY key LIMIT @limit`,
   };
 }
 
 const afterDue =
   "(@after_due IS NULL OR due_at > @after_due OR (due_at = @after_due AND (key > @after_key OR (key = @after_key AND source > @after_source))))";
 
-/** The row of one entry that counts, which needs no window where it is the newest. */
-function newestRow(table: string): string {
-  return `SELECT * FROM (SELECT * FROM ${table} WHERE ${entry} ORDER BY stored_at DESC, revision DESC LIMIT 1) WHERE NOT deleted`;
-}
+const oldestFirst = "PARTITION BY key, source ORDER BY stored_at, revision";
+const newestFirst = "PARTITION BY key, source ORDER BY stored_at DESC, revision DESC";
 
-/** The row of each entry that counts. A removal hides all rows before it, and counts for nothing itself. */
-function currentRows(table: string, policy: ReadPolicy, where: string): string {
-  const newestFirst = "PARTITION BY key, source ORDER BY stored_at DESC, revision DESC";
-  if (policy === "lastCreated") {
-    return `SELECT * FROM (SELECT * FROM ${table} WHERE ${where} QUALIFY ROW_NUMBER() OVER (${newestFirst}) = 1) WHERE NOT deleted`;
-  }
-  const sinceRemoval = `SELECT * FROM ${table} WHERE ${where} QUALIFY MAX(IF(deleted, 1, 0)) OVER (${newestFirst} ROWS UNBOUNDED PRECEDING) = 0`;
-  const oldestFirst = "PARTITION BY key, source ORDER BY stored_at, revision";
-  return `SELECT * FROM (${sinceRemoval}) WHERE TRUE QUALIFY ROW_NUMBER() OVER (${oldestFirst}) = 1`;
-}
+/** Whether a row is the one of its entry that counts. A removal hides all rows before it, and counts for nothing itself. */
+const counts: Readonly<Record<ReadPolicy, string>> = {
+  lastCreated: `ROW_NUMBER() OVER (${newestFirst}) = 1 AND NOT deleted`,
+  // No removal since, and none but a removal before.
+  firstCreated: `MAX(IF(deleted, 1, 0)) OVER (${newestFirst} ROWS UNBOUNDED PRECEDING) = 0 AND IFNULL(LAG(deleted) OVER (${oldestFirst}), TRUE)`,
+};
