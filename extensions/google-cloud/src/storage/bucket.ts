@@ -3,7 +3,7 @@ import type { Bucket as ClientBucket } from "@google-cloud/storage";
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 
-import { type Clock, EventDriverError, sleep } from "event-driver";
+import { type Clock, EventDriverError, isEventDriverError, sleep } from "event-driver";
 
 import { isThrottled, isTransient, statusOf } from "./failures.ts";
 import { checksumOf, isMissingObject, type RequestOptions, Requests, type Timeouts } from "./requests.ts";
@@ -116,7 +116,6 @@ export class Bucket {
   put(object: PutObject, signal?: Signal): Promise<Generation | undefined> {
     return this.#requests.run("write", signal, async (givenUp) => {
       const request = this.#putRequest(object);
-      const { autoRetry = true, maxRetries = 3 } = this.#bucket.storage.retryOptions;
       let throttled = 0;
       for (let unclear = 0; ;) {
         try {
@@ -128,7 +127,7 @@ export class Bucket {
             await sleep(this.#clock, this.#untilWritable(object.name, throttled), givenUp);
             throttled += 1;
           } else if (!isTransient(error)) throw error;
-          else if (!autoRetry || unclear >= maxRetries) return await this.#readBack(object, error);
+          else if (unclear >= this.#mostRetries()) return await this.#readBack(object, error);
           else {
             await sleep(this.#clock, this.#backoff(unclear), givenUp);
             unclear += 1;
@@ -141,7 +140,7 @@ export class Bucket {
   /** An object's whole content in one request; `undefined` where there is none. */
   get(name: string, limit: number, signal?: Signal): Promise<ObjectContent | undefined> {
     return this.#requests.run("read", signal, async (givenUp) => {
-      const download = await this.#requests.download(name, limit, givenUp);
+      const download = await this.#again(givenUp, () => this.#requests.download(name, limit, givenUp));
       if (download === undefined) return undefined;
       const { bytes, headers } = download;
       return {
@@ -243,6 +242,23 @@ export class Bucket {
     if (refusals > 0) return writeInterval * 2 ** Math.min(refusals - 1, 4) + jitter;
     const elapsed = this.#clock.now() - (this.#written.get(name) ?? this.#clock.now());
     return Math.max(writeInterval - elapsed, 0) + jitter / 10;
+  }
+
+  /** Does by the client's rules what the client does not do by itself: tries again what has failed for a reason that passes. */
+  async #again<Result>(givenUp: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+    for (let retries = 0; ; retries += 1) {
+      try {
+        return await work();
+      } catch (error) {
+        if (givenUp.aborted || isEventDriverError(error) || !isTransient(error) || retries >= this.#mostRetries()) throw error;
+        await sleep(this.#clock, this.#backoff(retries), givenUp);
+      }
+    }
+  }
+
+  #mostRetries(): number {
+    const { autoRetry = true, maxRetries = 3 } = this.#bucket.storage.retryOptions;
+    return autoRetry ? maxRetries : 0;
   }
 
   /** The client's own: seconds that grow by a factor, up to a longest one, with up to a second of jitter. */

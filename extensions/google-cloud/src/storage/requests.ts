@@ -40,7 +40,7 @@ export class Requests {
     this.#clock = clock;
   }
 
-  /** Resolves when nothing is on its way any more, what its caller has given up included; after the longest timeout at the latest. */
+  /** Resolves when nothing is on its way any more, writes that were given up included; after the longest timeout at the latest. */
   async settled(): Promise<void> {
     while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
   }
@@ -63,6 +63,7 @@ export class Requests {
     const giveUp = (reason: unknown): void => {
       controller.abort(reason);
       interrupt(reason);
+      if (kind === "list" || kind === "read") endTime();
     };
     const onAbort = (): void => giveUp(signal?.reason);
     const stopTimer = this.#clock.after(timeout, () => {
@@ -93,13 +94,13 @@ export class Requests {
   }
 
   /**
-   * The content of an object as it is stored, its checksum verified; `undefined` where there is none. Rejects with the client's error.
+   * The content of an object as it is stored, its checksum verified; `undefined` where there is none. Rejects with the client's error, and is not
+   * sent again.
    *
    * @throws EventDriverError `ERR_TOO_LARGE`, `ERR_STORE_CORRUPT`
    */
   async download(name: string, limit: number, givenUp: AbortSignal): Promise<Download | undefined> {
-    const request = { uri: `/o/${encodeURIComponent(name)}`, qs: { alt: "media" }, headers: asStored };
-    const { status, bytes, headers } = await this.#receive(request, limit, tooLarge(name, limit), givenUp);
+    const { status, bytes, headers } = await this.#receive(name, limit, givenUp);
     if (status === 200) {
       if (isDamaged(bytes, headers)) throw damaged(name);
       return { bytes, headers };
@@ -109,31 +110,26 @@ export class Requests {
     throw refusal;
   }
 
-  #receive(
-    request: RequestOptions,
-    limit: number,
-    overLimit: Error,
-    givenUp: AbortSignal,
-  ): Promise<Download & { readonly status: number }> {
+  #receive(name: string, limit: number, givenUp: AbortSignal): Promise<Download & { readonly status: number }> {
     return new Promise((resolve, reject) => {
       const pieces: Buffer[] = [];
       let size = 0;
       let response: { readonly statusCode: number; readonly headers: Download["headers"] } = { statusCode: 0, headers: {} };
-      const stream = this.bucket.requestStream(request);
-      const stop = (): void => void stream.destroy(new Error("the download was given up"));
-      givenUp.addEventListener("abort", stop, { once: true });
+      const request = { uri: `/o/${encodeURIComponent(name)}`, qs: { alt: "media" }, headers: asStored };
+      // The client may neither send a stream again nor have one destroyed before its content comes: it answers with an unhandled rejection.
+      const stream = this.bucket.requestStream({ ...request, maxRetries: 0 });
       stream.on("response", (given: typeof response) => {
         response = given;
       });
       stream.on("data", (piece: Buffer) => {
         size += piece.length;
         const isRefusal = response.statusCode !== 200;
-        if (size <= (isRefusal ? longestRefusal : limit)) pieces.push(piece);
-        else if (!isRefusal) stream.destroy(overLimit);
+        if (givenUp.aborted) stream.destroy(new Error("the download was given up"));
+        else if (size <= (isRefusal ? longestRefusal : limit)) pieces.push(piece);
+        else if (!isRefusal) stream.destroy(tooLarge(name, limit));
       });
       stream.on("end", () => resolve({ status: response.statusCode, headers: response.headers, bytes: Buffer.concat(pieces) }));
       stream.on("error", reject);
-      stream.on("close", () => givenUp.removeEventListener("abort", stop));
     });
   }
 

@@ -3,13 +3,13 @@ import type { Clock } from "event-driver";
 import { virtualClock } from "event-driver/testing";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 
-import type { FaultProxy, ProxiedRequest } from "../../../../test/fault-proxy.ts";
+import type { FaultProxy, FaultRule, ProxiedRequest } from "../../../../test/fault-proxy.ts";
 import type { ListPage, PutObject } from "../../src/storage/bucket.ts";
 
 import { faultProxy } from "../../../../test/fault-proxy.ts";
 import { services, suiteWith } from "../../../../test/services.ts";
 import { noGeneration } from "../../src/storage/bucket.ts";
-import { bucketOn, newBucket, storageOn } from "./emulated-bucket.ts";
+import { advanceUntil, bucketOn, newBucket, storageOn } from "./emulated-bucket.ts";
 
 beforeEach(() => void vi.stubEnv("METADATA_SERVER_DETECTION", "none"));
 
@@ -101,12 +101,15 @@ suite("a bucket", () => {
   });
 
   test("gives up a write that is refused until its time is over", async () => {
+    const clock = virtualClock();
     const proxy = await newProxy();
     const rule = proxy.answer({ status: 429 });
-    const bucket = bucketOn(await newBucket(), { apiEndpoint: proxy.url, autoRetry: false, timeout: 5_000 });
+    const bucket = bucketOn(await newBucket(), { apiEndpoint: proxy.url, autoRetry: false, clock, timeout: 5_000 });
 
-    await expect(bucket.put(object())).rejects.toMatchObject({ code: "ERR_STORE_UNAVAILABLE", retryable: true });
+    const refused = bucket.put(object());
+    const [outcome] = await Promise.allSettled([refused, advanceUntil(clock, Promise.allSettled([refused]))]);
 
+    expect(outcome).toMatchObject({ status: "rejected", reason: { code: "ERR_STORE_UNAVAILABLE", retryable: true } });
     expect(rule.hits).toBeGreaterThan(1);
   });
 
@@ -226,13 +229,39 @@ suite("a bucket", () => {
     [503, "ERR_STORE_UNAVAILABLE", true],
   ])("tells of status %i as %s, retryable %s", async (status, code, retryable) => {
     const proxy = await newProxy();
-    const bucket = bucketOn(await newBucket(), { apiEndpoint: proxy.url, autoRetry: false, timeout: 5_000 });
+    // Only a write that is refused for its rate is sent again until its time is over.
+    const timeout = status === 429 ? 5_000 : 30_000;
+    const bucket = bucketOn(await newBucket(), { apiEndpoint: proxy.url, autoRetry: false, timeout });
     proxy.answer({ status });
 
     const calls = [bucket.head("a/b"), bucket.get("a/b", 10), pagesOf(bucket.list({ prefix: "" })), bucket.put(object())];
 
     for (const outcome of await Promise.allSettled(calls))
       expect(outcome).toMatchObject({ status: "rejected", reason: { code, retryable } });
+  });
+
+  test.each<[string, FaultRule]>([
+    ["the service is out of order", { status: 503, times: 2 }],
+    ["the connection breaks", { cut: "before", times: 2 }],
+  ])("is read, listed and written again by the client's rules when %s", async (_what, fault) => {
+    const proxy = await newProxy();
+    const bucket = bucketOn(await newBucket(), { apiEndpoint: proxy.url });
+    const outcomes: unknown[] = [];
+
+    for (const call of [
+      () => bucket.put(object()),
+      async () => (await bucket.get("a/b", 10))?.bytes.toString(),
+      async () => (await bucket.head("a/b"))?.name,
+      () => namesOf(bucket.list({ prefix: "" })),
+      () => bucket.remove("a/b", "1"),
+    ]) {
+      const rule = proxy.answer(fault);
+      outcomes.push(await call());
+      expect(rule.hits).toBe(2);
+      rule.withdraw();
+    }
+
+    expect(outcomes).toEqual([expect.stringMatching(/^\d+$/), "content", "a/b", [["a/b"]], true]);
   });
 
   test("is checked: one that is missing is found, and one that is there is fine", async () => {

@@ -1,9 +1,10 @@
 import type { EventStore } from "event-driver";
 
-import { eventStoreKit } from "event-driver/testing";
+import { eventStoreKit, virtualClock } from "event-driver/testing";
 import { beforeEach, onTestFinished, test, vi } from "vitest";
 import { type GcsEventStore, gcsEventStore, type GcsEventStoreOptions } from "@event-driver/google-cloud/storage";
 
+import { faultProxy } from "../../../../test/fault-proxy.ts";
 import { services, suiteWith } from "../../../../test/services.ts";
 import { newBucket, storageOn } from "./emulated-bucket.ts";
 import { strictService, trustingStorageOn } from "./strict-service.ts";
@@ -12,6 +13,8 @@ beforeEach(() => void vi.stubEnv("METADATA_SERVER_DETECTION", "none"));
 
 const suite = await suiteWith("gcs");
 const opened = new WeakMap<object, GcsEventStoreOptions>();
+/** Makes the writes of a store wait, until what it gives is called. */
+const holds = new WeakMap<object, () => () => Promise<void>>();
 
 suite("a store in a bucket", () => {
   eventStoreKit({
@@ -29,9 +32,23 @@ suite("a store in a bucket of a service that removes conditionally, as the real 
     test,
     async open() {
       const service = await strictService();
-      onTestFinished(() => service.close());
-      return openOn({ bucket: await newBucket(), storage: trustingStorageOn(service.url), compressor: "gzip" });
+      const clock = virtualClock();
+      const proxy = await faultProxy({ upstream: service.url, clock });
+      onTestFinished(async () => {
+        await proxy.close();
+        await service.close();
+      });
+      const store = openOn({ bucket: await newBucket(), storage: trustingStorageOn(proxy.url), compressor: "gzip" });
+      holds.set(store, () => {
+        const held = proxy.answer({ when: ({ method }) => method === "POST", delay: 1 });
+        return async () => {
+          held.withdraw();
+          await clock.advance(1);
+        };
+      });
+      return store;
     },
+    holdUp: (store) => holds.get(store)?.() ?? (() => undefined),
     openAnother: again,
     removeExpired: (store) => applyLifecycleRule(opened.get(store)),
     features: { compareAndSet: true, clock: true },

@@ -1,6 +1,8 @@
+import type { VirtualClock } from "event-driver/testing";
+
 import { randomUUID } from "node:crypto";
 import { Bucket as ClientBucket, Storage } from "@google-cloud/storage";
-import { type Clock, systemClock } from "event-driver";
+import { type Clock, sleep, systemClock } from "event-driver";
 
 import { services } from "../../../../test/services.ts";
 import { Bucket } from "../../src/storage/bucket.ts";
@@ -50,3 +52,14 @@ export const hurried: Clock = {
   now: () => systemClock.now(),
   after: (delay, callback) => systemClock.after(delay >= 10_000 ? delay : delay / 50, callback),
 };
+
+/** Moves the clock on in small steps, with time for the answers of real requests between them. */
+export async function advanceUntil(clock: VirtualClock, done: Promise<unknown>): Promise<void> {
+  let isDone = false;
+  const watched = done.finally(() => (isDone = true));
+  while (!isDone) {
+    await sleep(systemClock, 2);
+    await clock.advance(10);
+  }
+  await watched;
+}

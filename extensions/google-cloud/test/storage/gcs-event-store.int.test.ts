@@ -3,7 +3,7 @@ import { virtualClock } from "event-driver/testing";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { type GcsEventStore, gcsEventStore, type GcsEventStoreOptions } from "@event-driver/google-cloud/storage";
 
-import type { FaultProxy, ProxiedRequest } from "../../../../test/fault-proxy.ts";
+import type { FaultProxy, FaultRule, ProxiedRequest } from "../../../../test/fault-proxy.ts";
 
 import { faultProxy } from "../../../../test/fault-proxy.ts";
 import { services, suiteWith } from "../../../../test/services.ts";
@@ -158,15 +158,18 @@ suite("deadlines", () => {
     expect(await store.listDue({ before: 10, limit: 10 })).toEqual([{ dueAt: 1, key: "order-1", source: "event1" }]);
   });
 
-  test("of a write that never landed lead nowhere", async () => {
+  test("of a write that never landed lead nowhere, and are dropped when it cannot come any more", async () => {
     const bucket = await newBucket();
     const proxy = await newProxy();
     proxy.answer({ when: ({ path }) => path.includes("name=entries"), cut: "before" });
     const crashing = storeOn({ bucket, apiEndpoint: proxy.url, retry: { autoRetry: false } });
-
     await expect(crashing.persist(order("order-1", "event1"), { dueAt: 1 })).rejects.toMatchObject({ code: "ERR_STORE_UNAVAILABLE" });
 
     expect(await storeOn({ bucket }).listDue({ before: 1, limit: 10 })).toEqual([]);
+    expect((await deadlinesIn(bucket)).length).toBe(1);
+    proxy.answer(await listedLater(bucket, 3_600_000));
+    expect(await crashing.listDue({ before: 1, limit: 10 })).toEqual([]);
+    expect((await deadlinesIn(bucket)).length).toBe(0);
   });
 
   test("that are not due yet are not even listed", async () => {
@@ -308,6 +311,14 @@ async function namesIn(bucket: string): Promise<readonly string[]> {
 
 async function deadlinesIn(bucket: string): Promise<readonly string[]> {
   return (await namesIn(bucket)).filter((name) => name.startsWith("due/"));
+}
+
+/** Answers lists as the service does now, with the date of so many milliseconds later. */
+async function listedLater(bucket: string, delay: number): Promise<FaultRule> {
+  const path = `/storage/v1/b/${bucket}/o`;
+  const answer = await fetch(`${services.gcs.url}${path}`);
+  const headers = { "content-type": "application/json", date: new Date(Date.now() + delay).toUTCString() };
+  return { when: (request) => request.path.startsWith(`${path}?`), status: 200, headers, body: await answer.text() };
 }
 
 function isDownload({ path }: ProxiedRequest): boolean {

@@ -75,7 +75,7 @@ function compressors(name: CompressorOption): Compressors {
 
 function comparable({ content, attributes, ...parts }: Message): object {
   const kept = typeof content === "string" ? content : { bytes: Buffer.from(content).toString("hex") };
-  return { ...parts, content: kept, attributes: Object.entries(attributes).toSorted() };
+  return { ...parts, content: kept, attributes: new Map(Object.entries(attributes)) };
 }
 
 /** The two zeros are one time. */

@@ -1,11 +1,11 @@
-import { createContext, createMessage, idempotency, type Message, pipeline, sleep, systemClock } from "event-driver";
+import { createContext, createMessage, idempotency, type Message, pipeline } from "event-driver";
 import { virtualClock, type VirtualClock } from "event-driver/testing";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { type GcsEventStore, gcsEventStore } from "@event-driver/google-cloud/storage";
 
 import { type ActiveRule, type FaultProxy, faultProxy, type ProxiedRequest } from "../../../../test/fault-proxy.ts";
 import { services, suiteWith } from "../../../../test/services.ts";
-import { newBucket } from "./emulated-bucket.ts";
+import { advanceUntil, newBucket } from "./emulated-bucket.ts";
 
 beforeEach(() => void vi.stubEnv("METADATA_SERVER_DETECTION", "none"));
 
@@ -81,17 +81,6 @@ async function limited(): Promise<Limited> {
   onTestFinished(() => proxy.close());
   const limit = proxy.answer({ key: nameWritten, interval: 1_000 });
   return { clock, proxy, limit, store: gcsEventStore({ bucket: await newBucket(), apiEndpoint: proxy.url, clock }) };
-}
-
-/** Moves the clock on in small steps, with time for the answers of real requests between them. */
-async function advanceUntil(clock: VirtualClock, done: Promise<unknown>): Promise<void> {
-  let isDone = false;
-  const watched = done.finally(() => (isDone = true));
-  while (!isDone) {
-    await sleep(systemClock, 2);
-    await clock.advance(10);
-  }
-  await watched;
 }
 
 function nameWritten({ method, path }: ProxiedRequest): string | undefined {
