@@ -80,9 +80,12 @@ suite("a bucket", () => {
 
   test("refuses to read an object that is larger than the limit", async () => {
     const bucket = bucketOn(await newBucket());
-    await bucket.put(object({ bytes: new Uint8Array(1_001) }));
+    await bucket.put(object({ name: "a/1", bytes: new Uint8Array(1_001) }));
+    await bucket.put(object({ name: "a/2", bytes: new Uint8Array(5_000_000) }));
 
-    await expect(bucket.get("a/b", 1_000)).rejects.toMatchObject({ code: "ERR_TOO_LARGE", retryable: false });
+    for (const name of ["a/1", "a/2"]) {
+      await expect(bucket.get(name, 1_000)).rejects.toMatchObject({ code: "ERR_TOO_LARGE", retryable: false });
+    }
   });
 
   test("puts an object that was refused for coming too soon again, one second after the write before it", async () => {
@@ -205,6 +208,25 @@ suite("a bucket", () => {
     expect(early).toBe("on its way");
     await clock.advance(1);
     await settled;
+  });
+
+  test("gives up a read at once too, and its answer that comes later harms nobody", async () => {
+    const clock = virtualClock();
+    const proxy = await newProxy(clock);
+    const bucket = bucketOn(await newBucket(), { apiEndpoint: proxy.url });
+    await bucket.put(object({ bytes: new Uint8Array(5_000_000) }));
+    const held = proxy.answer({ delay: 1 });
+    const controller = new AbortController();
+    const reason = new Error("given up");
+
+    const read = bucket.get("a/b", 5_000_000, controller.signal);
+    await vi.waitUntil(() => held.hits === 1);
+    controller.abort(reason);
+    await expect(read).rejects.toBe(reason);
+    held.withdraw();
+    await clock.advance(1);
+
+    expect((await bucket.get("a/b", 5_000_000))?.bytes.length).toBe(5_000_000);
   });
 
   test("gives up when an operation's time is over", async () => {
