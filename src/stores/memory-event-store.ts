@@ -38,29 +38,26 @@ export function memoryEventStore({ clock = systemClock }: MemoryEventStoreOption
 /** What a store and all of its scopes have in common. */
 interface Shared {
   readonly clock: Clock;
-  readonly expiring: Heap<Expiry>;
+  readonly expiring: Heap<Entry>;
   /** Counts the writes of all scopes: each one's number is its revision. */
   writes: number;
   closed: boolean;
 }
 
-interface Entry {
+/** One that expires is an item of the heap by itself: a further object for each would make up a third of what is kept. */
+interface Entry extends HeapItem {
   message: Message;
   revision: Revision;
   storedAt: number;
   due: Due | undefined;
-  expiry: Expiry | undefined;
-}
-
-interface Due extends DueEntry, HeapItem {
-  dueAt: number;
-}
-
-interface Expiry extends HeapItem {
-  expiresAt: number;
-  readonly entry: Entry;
+  expiresAt: number | undefined;
   readonly scope: MemoryEventStore;
 }
+
+/** What stands under one key: mostly a single entry, and a map for that would take more room than the entry. */
+type UnderKey = Entry | Map<string, Entry>;
+
+interface Due extends DueEntry, HeapItem {}
 
 /** Two a write: more than one write can add, so that the expired ones never pile up. */
 const expiredRemovedPerWrite = 2;
@@ -70,7 +67,7 @@ class MemoryEventStore implements EventStore {
   readonly features: EventStoreFeatures = { compareAndSet: true, clock: true, cheapReads: true };
   readonly #shared: Shared;
   readonly #place: "root" | "scope";
-  readonly #entries = new Map<string, Map<string, Entry>>();
+  readonly #keys = new Map<string, UnderKey>();
   readonly #due = new Heap<Due>(dueBefore);
   readonly #scopes = new Map<string, MemoryEventStore>();
   /** Made when keys are listed, dropped when a key comes or goes. */
@@ -84,8 +81,8 @@ class MemoryEventStore implements EventStore {
   persist(message: Message, options?: PersistOptions): Promise<Revision> {
     if (this.#refuses(options)) return this.#refusal(options);
     const { key, source } = message;
-    const sources = this.#entries.get(key);
-    const existing = sources?.get(source);
+    const under = this.#keys.get(key);
+    const existing = entryOf(under, source);
     const expected = options?.expected;
     if (expected !== undefined && expected !== (existing?.revision ?? "absent")) {
       return Promise.reject(new RevisionConflictError({ key, source, expected }));
@@ -94,8 +91,16 @@ class MemoryEventStore implements EventStore {
     const now = this.#shared.clock.now();
     const revision = String((this.#shared.writes += 1));
     const copy = detached(message);
-    const entry = existing ?? { message: copy, revision, storedAt: now, due: undefined, expiry: undefined };
-    if (existing === undefined) this.#add(entry, key, source, sources);
+    const entry = existing ?? {
+      message: copy,
+      revision,
+      storedAt: now,
+      due: undefined,
+      expiresAt: undefined,
+      scope: this,
+      place: 0,
+    };
+    if (existing === undefined) this.#add(entry, under);
     entry.message = copy;
     entry.revision = revision;
     entry.storedAt = now;
@@ -107,28 +112,28 @@ class MemoryEventStore implements EventStore {
 
   lookUp(key: string, source: string, options?: StoreCallOptions): Promise<StoredMessage | undefined> {
     if (this.#refuses(options)) return this.#refusal(options);
-    const entry = this.#entries.get(key)?.get(source);
+    const entry = entryOf(this.#keys.get(key), source);
     return Promise.resolve(entry && stored(entry, this.#shared.clock.now()));
   }
 
   lookUpByKey(key: string, options?: StoreCallOptions): Promise<readonly StoredMessage[]> {
     if (this.#refuses(options)) return this.#refusal(options);
     const found: StoredMessage[] = [];
-    const sources = this.#entries.get(key);
-    if (sources === undefined) return Promise.resolve(found);
     const now = this.#shared.clock.now();
-    for (const entry of sources.values()) found.push(stored(entry, now));
+    for (const entry of entriesOf(this.#keys.get(key))) found.push(stored(entry, now));
     return Promise.resolve(found);
   }
 
   listSourcesByKey(key: string, options?: StoreCallOptions): Promise<readonly string[]> {
     if (this.#refuses(options)) return this.#refusal(options);
-    return Promise.resolve([...(this.#entries.get(key)?.keys() ?? [])]);
+    const found: string[] = [];
+    for (const { message } of entriesOf(this.#keys.get(key))) found.push(message.source);
+    return Promise.resolve(found);
   }
 
   remove(key: string, source: string, options?: RemoveOptions): Promise<void> {
     if (this.#refuses(options)) return this.#refusal(options);
-    const entry = this.#entries.get(key)?.get(source);
+    const entry = entryOf(this.#keys.get(key), source);
     const expected = options?.expected;
     if (entry !== undefined && expected !== undefined && expected !== entry.revision) {
       return Promise.reject(new RevisionConflictError({ key, source, expected }));
@@ -151,7 +156,7 @@ class MemoryEventStore implements EventStore {
   listKeys(options: ListKeysOptions): Promise<readonly string[]> {
     if (this.#refuses(options)) return this.#refusal(options);
     const { limit, after } = options;
-    this.#sortedKeys ??= [...this.#entries.keys()].sort();
+    this.#sortedKeys ??= [...this.#keys.keys()].sort();
     const start = after === undefined ? 0 : countUpTo(this.#sortedKeys, after);
     return Promise.resolve(this.#sortedKeys.slice(start, start + limit));
   }
@@ -177,53 +182,41 @@ class MemoryEventStore implements EventStore {
     return Promise.reject(this.#shared.closed ? closed() : options?.signal?.reason);
   }
 
-  #add(entry: Entry, key: string, source: string, sources: Map<string, Entry> | undefined): void {
-    if (sources === undefined) {
-      const first = new Map<string, Entry>();
-      first.set(source, entry);
-      this.#entries.set(key, first);
+  #add(entry: Entry, under: UnderKey | undefined): void {
+    const { key, source } = entry.message;
+    if (under instanceof Map) under.set(source, entry);
+    else if (under !== undefined) {
+      const sources = new Map<string, Entry>();
+      sources.set(under.message.source, under).set(source, entry);
+      this.#keys.set(key, sources);
+    } else {
+      this.#keys.set(key, entry);
       this.#sortedKeys = undefined;
-    } else sources.set(source, entry);
+    }
   }
 
   #setDue(entry: Entry, dueAt: number | undefined): void {
-    const { due } = entry;
+    const { due, message } = entry;
     if (due?.dueAt === dueAt) return;
-    if (dueAt === undefined) {
-      if (due !== undefined) this.#due.remove(due);
-      entry.due = undefined;
-    } else if (due === undefined) {
-      const { key, source } = entry.message;
-      entry.due = { key, source, dueAt, place: 0 };
-      this.#due.push(entry.due);
-    } else {
-      due.dueAt = dueAt;
-      this.#due.move(due);
-    }
+    if (due !== undefined) this.#due.remove(due);
+    entry.due = dueAt === undefined ? undefined : { key: message.key, source: message.source, dueAt, place: 0 };
+    if (entry.due !== undefined) this.#due.push(entry.due);
   }
 
   #setExpiry(entry: Entry, expiresAt: number | undefined): void {
-    const { expiry } = entry;
-    if (expiry?.expiresAt === expiresAt) return;
     const { expiring } = this.#shared;
-    if (expiresAt === undefined) {
-      if (expiry !== undefined) expiring.remove(expiry);
-      entry.expiry = undefined;
-    } else if (expiry === undefined) {
-      entry.expiry = { expiresAt, entry, scope: this, place: 0 };
-      expiring.push(entry.expiry);
-    } else {
-      expiry.expiresAt = expiresAt;
-      expiring.move(expiry);
-    }
+    if (entry.expiresAt === expiresAt) return;
+    if (entry.expiresAt !== undefined) expiring.remove(entry);
+    entry.expiresAt = expiresAt;
+    if (expiresAt !== undefined) expiring.push(entry);
   }
 
   /** Never the entry just written: whoever writes one that is already past its time finds it there. */
   #removeExpired(now: number, written: Entry): void {
     for (let removed = 0; removed < expiredRemovedPerWrite; removed += 1) {
-      const expiry = this.#shared.expiring.first;
-      if (expiry === undefined || expiry.expiresAt > now || expiry.entry === written) return;
-      expiry.scope.#delete(expiry.entry);
+      const first = this.#shared.expiring.first;
+      if (first === undefined || first === written || expiryOf(first) > now) return;
+      first.scope.#delete(first);
     }
   }
 
@@ -231,12 +224,24 @@ class MemoryEventStore implements EventStore {
     const { key, source } = entry.message;
     this.#setDue(entry, undefined);
     this.#setExpiry(entry, undefined);
-    const sources = this.#entries.get(key);
-    sources?.delete(source);
-    if (sources?.size !== 0) return;
-    this.#entries.delete(key);
+    const under = this.#keys.get(key);
+    if (under instanceof Map) {
+      under.delete(source);
+      if (under.size > 0) return;
+    }
+    this.#keys.delete(key);
     this.#sortedKeys = undefined;
   }
+}
+
+function entryOf(under: UnderKey | undefined, source: string): Entry | undefined {
+  if (under instanceof Map) return under.get(source);
+  return under?.message.source === source ? under : undefined;
+}
+
+function entriesOf(under: UnderKey | undefined): Iterable<Entry> {
+  if (under instanceof Map) return under.values();
+  return under === undefined ? [] : [under];
 }
 
 /** A copy, so that what the caller does to its own changes nothing stored. Attributes are shared: nothing but a cast can change them. */
@@ -246,14 +251,16 @@ function detached(message: Message): Message {
 }
 
 /** Written out, for this is what every read makes: spreading what may be absent takes longer than the rest of a look-up. */
-function stored({ message: kept, revision, storedAt, due, expiry }: Entry, readAt: number): StoredMessage {
-  const message = detached(kept);
-  if (expiry === undefined) {
-    if (due === undefined) return { message, revision, storedAt, readAt };
-    return { message, revision, storedAt, readAt, dueAt: due.dueAt };
-  }
-  if (due === undefined) return { message, revision, storedAt, readAt, expiresAt: expiry.expiresAt };
-  return { message, revision, storedAt, readAt, dueAt: due.dueAt, expiresAt: expiry.expiresAt };
+function stored({ message, revision, storedAt, due, expiresAt }: Entry, readAt: number): StoredMessage {
+  const found: { -readonly [Part in keyof StoredMessage]: StoredMessage[Part] } = {
+    message: detached(message),
+    revision,
+    storedAt,
+    readAt,
+  };
+  if (due !== undefined) found.dueAt = due.dueAt;
+  if (expiresAt !== undefined) found.expiresAt = expiresAt;
+  return found;
 }
 
 function dueBefore(one: DueEntry, other: DueEntry): boolean {
@@ -261,8 +268,12 @@ function dueBefore(one: DueEntry, other: DueEntry): boolean {
   return one.key === other.key ? one.source < other.source : one.key < other.key;
 }
 
-function expiresBefore(one: Expiry, other: Expiry): boolean {
-  return one.expiresAt < other.expiresAt;
+function expiresBefore(one: Entry, other: Entry): boolean {
+  return expiryOf(one) < expiryOf(other);
+}
+
+function expiryOf({ expiresAt = Infinity }: Entry): number {
+  return expiresAt;
 }
 
 /** How many of the sorted keys are not behind `key`, which need not be among them. */
@@ -279,7 +290,7 @@ function countUpTo(sortedKeys: readonly string[], key: string): number {
 
 function closed(): EventDriverError {
   return new EventDriverError("ERR_STORE_CLOSED", {
-    message: "this memory store was closed; open a new one, or close it after its last use",
+    message: "this memory store is closed; close it after its last use",
     retryable: true,
   });
 }
