@@ -29,7 +29,7 @@ export interface ClaimOptions {
   readonly skewAllowance?: number;
 }
 
-export type ResolvedClaimOptions = Required<Omit<ClaimOptions, "maxAttempts">> & Pick<ClaimOptions, "maxAttempts">;
+export type ResolvedClaimOptions = Required<Omit<ClaimOptions, "maxAttempts">> & { readonly maxAttempts: number | undefined };
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
 export function resolveClaimOptions(factory: string, options: ClaimOptions): ResolvedClaimOptions {
@@ -39,8 +39,8 @@ export function resolveClaimOptions(factory: string, options: ClaimOptions): Res
     throw invalidOption(factory, "maxAttempts", maxAttempts, "a whole number from 1");
   }
   if (!(wait >= 0)) throw invalidOption(factory, "wait", wait, "milliseconds from 0");
-  if (!(skewAllowance >= 0)) throw invalidOption(factory, "skewAllowance", skewAllowance, "milliseconds from 0");
-  return { lease, wait, skewAllowance, ...(maxAttempts !== undefined && { maxAttempts }) };
+  requireMilliseconds(factory, "skewAllowance", skewAllowance);
+  return { lease, wait, skewAllowance, maxAttempts };
 }
 
 /** Finite milliseconds from 0, as most options are: not every store can keep a time that never comes. */
@@ -58,7 +58,7 @@ export function claimScope(factory: string, option: "store" | "claims", store: E
   if (typeof store?.scope !== "function") throw invalidOption(factory, option, store, "an EventStore");
   if (!store.features.compareAndSet) {
     throw new EventDriverError("ERR_UNSUPPORTED", {
-      message: `${factory} claims messages, and the store it keeps them in cannot compare and set; give it one that can: ${factory}({ ${option}: sqliteEventStore({ file }) })`,
+      message: `${factory}: the store cannot compare and set; give it one that can as ${option}`,
       retryable: false,
     });
   }

@@ -10,14 +10,13 @@ import { EventDriverError } from "../errors.ts";
 export function checkOrder(inFront: readonly Traits[], stage: Traits): void {
   if (stage.deadLetters) {
     const retrying = inFront.find((other) => other.retries);
-    if (retrying) throw wrongOrder(stage, retrying, "a message put aside counts as done, so it would never be retried");
+    if (retrying) throw wrongOrder(stage, retrying, "what it puts aside counts as done and would not be retried");
     const guarding = inFront.find((other) => other.guards);
-    if (guarding)
-      throw wrongOrder(stage, guarding, "a message put aside would be remembered as done, so its replay would be skipped as a duplicate");
+    if (guarding) throw wrongOrder(stage, guarding, "what it puts aside counts as done and its replay would be skipped");
   }
   if (stage.detaches) {
     const guarding = inFront.find((other) => other.guards || other.retries || other.deadLetters);
-    if (guarding) throw wrongOrder(stage, guarding, "it returns before the stages behind it have finished, so their failure would be lost");
+    if (guarding) throw wrongOrder(stage, guarding, "it returns early, and failures behind it would be lost");
   }
 }
 

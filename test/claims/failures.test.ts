@@ -124,7 +124,7 @@ test("a terminal failure that could not be recorded is told all the same, and lo
   const refusal = await failureOf(deliver(orders, clock, order, { logger }));
 
   expect(refusal).toMatchObject({ code: "ERR_TERMINAL", message: expect.stringContaining("no such product") });
-  expect(warnings).toEqual(["a terminal failure could not be recorded; a redelivery will run the message again"]);
+  expect(warnings).toEqual(["a terminal failure was not recorded; a redelivery runs the message again"]);
 });
 
 type Handle = (ctx: Context & ClaimContext, message: Message) => Promise<void>;

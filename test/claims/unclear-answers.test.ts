@@ -139,7 +139,7 @@ test("a release that cannot be written is logged, the failure is told, and the l
   await deliver(orders, clock, order);
 
   expect(refusal).toMatchObject({ message: expect.stringContaining("sink down") });
-  expect(warnings).toEqual(["a claim could not be released; it can be claimed again when its lease is over"]);
+  expect(warnings).toEqual(["a claim was not released, and waits for the end of its lease"]);
   expect(runs).toBe(2);
 });
 

@@ -46,7 +46,11 @@ test("a store that cannot compare and set is refused with what to give instead",
   const store = withoutCompareAndSet(memoryEventStore());
 
   expect(() => joiner({ store, condition })).toThrow(
-    expect.objectContaining({ code: "ERR_UNSUPPORTED", retryable: false, message: expect.stringContaining("joiner({ claims: ") }),
+    expect.objectContaining({
+      code: "ERR_UNSUPPORTED",
+      retryable: false,
+      message: expect.stringContaining("give it one that can as claims"),
+    }),
   );
 });
 
@@ -63,7 +67,7 @@ test("two joiners on one store and scope are refused, and a scope of its own hel
   expect(() => joiner({ store, condition })).toThrow(
     expect.objectContaining({
       code: "ERR_SCOPE_TAKEN",
-      message: 'joiner: scope "joiner" of this store already belongs to another joiner; give one of them a scope option of its own',
+      message: 'joiner: scope "joiner" of this store belongs to joiner already; give one of them a scope of its own',
     }),
   );
   expect(() => joiner({ store, condition, emit: "each" })).toThrow(expect.objectContaining({ code: "ERR_SCOPE_TAKEN" }));
