@@ -1,29 +1,31 @@
 import type { Context } from "../context.ts";
+import type { DeadlineWatch, Place, Timed } from "../pipeline/race.ts";
 import type { Revision } from "../stores/event-store.ts";
 import type { ClaimRecord, ClaimRules, FoundClaim } from "./claim-record.ts";
 
 import { sleep } from "../clock.ts";
 import { followInterrupt, type Interrupt, liveSignal } from "../context.ts";
 import { EventDriverError, isEventDriverError, isRetryable, isRevisionConflict, quote } from "../errors.ts";
-import { decodeClaim, encodeClaim } from "./claim-record.ts";
+import { decodeClaim, encodeClaim, isUnderWay, tokenOf } from "./claim-record.ts";
 
 /** What a new owner sets; the rest follows from whom it takes over. */
-export interface ClaimStart extends Pick<ClaimRecord, "trigger" | "fingerprint" | "original" | "data" | "body"> {
+export interface ClaimStart extends Pick<ClaimRecord, "trigger"> {
   readonly phase: "running" | "sealing";
+  /** What else is kept with it, where there is anything. */
+  readonly kept?: Pick<ClaimRecord, "fingerprint" | "original" | "data" | "body">;
 }
 
 /** Either the claim is ours, or this is who has it; `undefined` when it has gone again. */
 export type ClaimAttempt = { readonly claim: Claim } | { readonly claim: undefined; readonly found: FoundClaim | undefined };
 
 /** Looks a claim up; `undefined` when there is none. */
-export async function findClaim(rules: ClaimRules, ctx: Context, key: string): Promise<FoundClaim | undefined> {
-  const stored = await rules.store.lookUp(key, rules.source, { signal: liveSignal(ctx) });
-  return stored && decodeClaim(stored, rules, ctx.clock.now());
+export function findClaim(rules: ClaimRules, ctx: Context, key: string): Promise<FoundClaim | undefined> {
+  return rules.store.lookUp(key, rules.source, { signal: liveSignal(ctx) }).then((stored) => decodeClaim(stored, rules, ctx));
 }
 
 /** Whether someone else may have it: it was released, or its owner's time is over. */
 export function isTakeable({ record, leaseOver }: FoundClaim): boolean {
-  return record.phase === "released" || ((record.phase === "running" || record.phase === "sealing") && leaseOver);
+  return record.phase === "released" || (isUnderWay(record) && leaseOver);
 }
 
 /**
@@ -31,7 +33,7 @@ export function isTakeable({ record, leaseOver }: FoundClaim): boolean {
  *
  * Over an unclear answer it reads back. A write that seems not to have happened may still land, and then holds the key for one lease, no longer.
  */
-export async function startClaim(
+export function startClaim(
   rules: ClaimRules,
   ctx: Context,
   key: string,
@@ -39,28 +41,29 @@ export async function startClaim(
   start: ClaimStart,
 ): Promise<ClaimAttempt> {
   const now = ctx.clock.now();
-  const owner = crypto.randomUUID();
+  const owner = rules.nameOwner();
   const record: ClaimRecord = {
-    ...kept(previous?.record),
-    ...start,
+    phase: start.phase,
+    trigger: start.trigger,
     owner,
-    token: `${owner}/0`,
+    token: tokenOf(owner, 0),
     fence: previous === undefined ? now : Math.max(previous.record.fence + 1, now),
-    starts:
-      previous === undefined || previous.record.phase === "released" || previous.record.phase === "failed" ? 1 : previous.record.starts + 1,
+    starts: previous && isUnderWay(previous.record) ? previous.record.starts + 1 : 1,
     lease: rules.lease,
     writtenAt: now,
+    ...(previous && kept(previous.record)),
+    ...start.kept,
   };
-  try {
-    const options = { expected: previous?.revision ?? "absent", signal: liveSignal(ctx), ...rules.times(record, now) };
-    const revision = await rules.store.persist(encodeClaim(key, rules.source, record), options);
-    return { claim: new Claim(rules, ctx, key, record, revision) };
-  } catch (error) {
-    const found = await readBack(rules, ctx, key, error);
-    if (found?.record.token === record.token) return { claim: new Claim(rules, ctx, key, found.record, found.revision) };
-    if (isRevisionConflict(error)) return { claim: undefined, found };
-    throw error;
-  }
+  const options = rules.writing(record, now, previous?.revision ?? "absent", liveSignal(ctx));
+  return rules.store.persist(encodeClaim(key, rules.source, record), options).then(
+    (revision) => ({ claim: new Claim(rules, ctx, key, record, revision) }),
+    async (error: unknown) => {
+      const found = await readBack(rules, ctx, key, error);
+      if (found?.record.token === record.token) return { claim: new Claim(rules, ctx, key, found.record, found.revision) };
+      if (isRevisionConflict(error)) return { claim: undefined, found };
+      throw error;
+    },
+  );
 }
 
 /**
@@ -76,9 +79,10 @@ export async function changeClaim(
   change: Partial<ClaimRecord>,
 ): Promise<boolean> {
   const now = ctx.clock.now();
-  const record: ClaimRecord = { ...found.record, ...change, owner: crypto.randomUUID(), token: crypto.randomUUID(), writtenAt: now };
+  const owner = rules.nameOwner();
+  const record: ClaimRecord = { ...found.record, ...change, owner, token: tokenOf(owner, 1), writtenAt: now };
   try {
-    await rules.store.persist(encodeClaim(key, rules.source, record), { expected: found.revision, ...rules.times(record, now) });
+    await rules.store.persist(encodeClaim(key, rules.source, record), rules.writing(record, now, found.revision));
     return true;
   } catch (error) {
     if (isRevisionConflict(error)) return false;
@@ -92,19 +96,24 @@ export async function changeClaim(
  * Its writes queue behind one another and are compare-and-set on its own revision, so whoever has lost it can change nothing any more. It renews
  * itself at a third of the lease until it is ended.
  */
-export class Claim {
+export class Claim implements Timed {
   readonly key: string;
   readonly fence: number;
   /** Aborts, with the `ERR_LEASE_LOST` error, when someone else has taken over; and when the context it was made in aborts. */
   readonly interrupt: Interrupt;
+  /** When it is to be renewed next. */
+  deadline: number;
   readonly #rules: ClaimRules;
   readonly #ctx: Context;
   #record: ClaimRecord;
   #revision: Revision;
   #writes = 0;
-  #tail: Promise<unknown> | undefined;
+  #isWriting = false;
+  /** Whoever waits for its turn to write. */
+  #queue: (() => void)[] | undefined;
   #lost: EventDriverError | undefined;
-  #cancelRenewal: () => void;
+  readonly #renewals: DeadlineWatch;
+  #place: Place<Timed>;
 
   constructor(rules: ClaimRules, ctx: Context, key: string, record: ClaimRecord, revision: Revision) {
     this.#rules = rules;
@@ -114,7 +123,9 @@ export class Claim {
     this.interrupt = followInterrupt(ctx);
     this.#record = record;
     this.#revision = revision;
-    this.#cancelRenewal = this.#scheduleRenewal();
+    this.deadline = record.writtenAt + record.lease / 3;
+    this.#renewals = rules.renewals.watchClock(ctx.clock);
+    this.#place = this.#renewals.add(this);
   }
 
   get record(): ClaimRecord {
@@ -126,96 +137,94 @@ export class Claim {
     return this.#lost;
   }
 
+  /** Whether the lease holds, by our own clock. */
+  get holds(): boolean {
+    return this.#lost === undefined && this.#leaseLeft(this.#ctx.clock.now()) > 0;
+  }
+
   /** Makes sure that the lease holds before work begins: renews it first where it has run out on our own clock. */
   async ensureLease(): Promise<void> {
-    if (this.#lost) throw this.#lost;
-    if (this.#leaseLeft() <= 0) await this.update();
-    if (this.#leaseLeft() <= 0) throw outlasted(this.key, this.#record.lease);
+    if (!this.holds) await this.update();
+    if (!this.holds) throw outlasted(this.key, this.#record.lease);
   }
 
   /** Changes what is kept with the claim, and renews it. */
-  update(change: (record: ClaimRecord) => Partial<ClaimRecord> = unchanged): Promise<void> {
-    return this.#enqueue(() => this.#write(change, this.#record.lease));
+  update(change: (record: ClaimRecord) => Partial<ClaimRecord> = () => ({})): Promise<void> {
+    return this.#write(change, this.#record.lease);
   }
 
   /** Ends it. Tries until the lease is over, for a completion that is not recorded means that the work is done again. */
-  async end(change: Partial<ClaimRecord> & { readonly phase: "done" | "failed" }): Promise<void> {
-    this.#cancelRenewal();
-    await this.#enqueue(() => this.#write(() => change, Math.max(this.#leaseLeft(), 1)));
+  end(change: Partial<ClaimRecord> & { readonly phase: "done" | "failed" }): Promise<void> {
+    this.#place.leave();
+    return this.#write(() => change);
   }
 
   /** Lets others claim it at once. Not insisted on: where it cannot be recorded, the lease runs out. */
   async release(change: Partial<ClaimRecord> = {}): Promise<void> {
-    this.#cancelRenewal();
+    this.#place.leave();
     try {
-      await this.#enqueue(() => this.#write(() => ({ ...change, phase: "released" }), 0));
+      await this.#write(() => ({ ...change, phase: "released" }), 0);
     } catch (error) {
-      this.#ctx.logger.warn({ err: error, key: this.key }, "a claim could not be released; it can be claimed again when its lease is over");
+      this.#ctx.logger.warn({ err: error, key: this.key }, "a claim was not released, and waits for the end of its lease");
     }
   }
 
-  #leaseLeft(): number {
-    return this.#record.writtenAt + this.#record.lease - this.#ctx.clock.now();
+  #leaseLeft(now: number): number {
+    return this.#record.writtenAt + this.#record.lease - now;
   }
 
-  #scheduleRenewal(): () => void {
-    return this.#ctx.clock.after(this.#record.lease / 3, () => {
-      this.#cancelRenewal = this.#scheduleRenewal();
-      this.update().catch((error: unknown) => {
-        if (!this.#lost) this.#ctx.logger.warn({ err: error, key: this.key }, "a claim could not be renewed yet");
-      });
+  timeOut(): void {
+    this.#place.leave();
+    this.deadline = this.#ctx.clock.now() + this.#record.lease / 3;
+    this.#place = this.#renewals.add(this);
+    this.update().catch((error: unknown) => {
+      if (!this.#lost) this.#ctx.logger.warn({ err: error, key: this.key }, "a claim was not renewed yet");
     });
   }
 
-  #enqueue<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#tail === undefined ? work() : this.#tail.then(work);
-    const settled = (): void => {
-      if (this.#tail === tail) this.#tail = undefined;
-    };
-    const tail = result.then(settled, settled);
-    this.#tail = tail;
-    return result;
-  }
-
-  /** Writes once, and again over unclear answers for `patience` milliseconds, unless it turns out that the claim is lost. */
-  async #write(change: (record: ClaimRecord) => Partial<ClaimRecord>, patience: number): Promise<void> {
+  /**
+   * Writes once, when it is its turn, and again over unclear answers for `patience` milliseconds, or what is left of the lease; unless it turns
+   * out that the claim is lost.
+   */
+  async #write(change: (record: ClaimRecord) => Partial<ClaimRecord>, patience?: number): Promise<void> {
+    if (this.#isWriting) await new Promise<void>((resolve) => (this.#queue ??= []).push(resolve));
+    this.#isWriting = true;
     const { clock } = this.#ctx;
-    const giveUpAt = clock.now() + patience;
-    for (let pause = 20; ; pause *= 2) {
-      if (this.#lost) throw this.#lost;
-      const error = await this.#writeOnce(change(this.#record));
-      if (error === undefined) return;
-      if (!isRetryable(error.value) || clock.now() + pause >= giveUpAt) throw error.value;
-      await sleep(clock, pause);
-    }
-  }
-
-  async #writeOnce(change: Partial<ClaimRecord>): Promise<{ readonly value: unknown } | undefined> {
-    const rules = this.#rules;
-    this.#writes += 1;
-    const record: ClaimRecord = {
-      ...this.#record,
-      ...change,
-      token: `${this.#record.owner}/${this.#writes}`,
-      writtenAt: this.#ctx.clock.now(),
-    };
-    const message = encodeClaim(this.key, rules.source, record);
+    let now = clock.now();
+    const giveUpAt = now + (patience ?? Math.max(this.#leaseLeft(now), 1));
     try {
-      const revision = await rules.store.persist(message, { expected: this.#revision, ...rules.times(record, record.writtenAt) });
-      this.#landed(record, revision);
-      return undefined;
-    } catch (error) {
-      return this.#resolve(record, error);
+      for (let pause = 20; ; pause *= 2) {
+        if (this.#lost) throw this.#lost;
+        const record = this.#next(change(this.#record), now);
+        try {
+          const { store, source, writing } = this.#rules;
+          return this.#landed(record, await store.persist(encodeClaim(this.key, source, record), writing(record, now, this.#revision)));
+        } catch (error) {
+          if (await this.#hasLanded(record, error)) return;
+          if (!isRetryable(error) || clock.now() + pause >= giveUpAt) throw error;
+        }
+        await sleep(clock, pause);
+        now = clock.now();
+      }
+    } finally {
+      const next = this.#queue?.shift();
+      this.#isWriting = next !== undefined;
+      next?.();
     }
   }
 
-  /** Finds out what an unclear answer meant. Resolves to the error while the write may be tried again. */
-  async #resolve(record: ClaimRecord, error: unknown): Promise<{ readonly value: unknown } | undefined> {
+  #next(change: Partial<ClaimRecord>, now: number): ClaimRecord {
+    this.#writes += 1;
+    return { ...this.#record, ...change, token: tokenOf(this.#record.owner, this.#writes), writtenAt: now };
+  }
+
+  /** Finds out what an unclear answer meant: `false` while the write may be tried again. */
+  async #hasLanded(record: ClaimRecord, error: unknown): Promise<boolean> {
     const found = await readBack(this.#rules, this.#ctx, this.key, error).catch((unread: unknown) => ({ unread }));
-    if (found !== undefined && "unread" in found) return { value: error };
+    if (found !== undefined && "unread" in found) return false;
     if (found?.record.token === record.token) {
       this.#landed(record, found.revision);
-      return undefined;
+      return true;
     }
     if (found?.record.owner !== record.owner || found.record.fence !== record.fence) {
       this.#lose(error);
@@ -223,7 +232,7 @@ export class Claim {
     }
     // An older write of ours landed late, or this one has not landed yet: go on from what is there, and keep what it holds.
     this.#landed(found.record, found.revision);
-    return { value: error };
+    return false;
   }
 
   #landed(record: ClaimRecord, revision: Revision): void {
@@ -232,9 +241,9 @@ export class Claim {
   }
 
   #lose(cause: unknown): void {
-    this.#cancelRenewal();
+    this.#place.leave();
     this.#lost = new EventDriverError("ERR_LEASE_LOST", {
-      message: `the claim on ${quote(this.key)} was taken over by another owner; what this one has done may be done again`,
+      message: `the claim on ${quote(this.key)} was taken over; what its owner did may be done again`,
       retryable: true,
       cause,
     });
@@ -244,32 +253,20 @@ export class Claim {
 
 function outlasted(key: string, lease: number): EventDriverError {
   return new EventDriverError("ERR_LEASE_LOST", {
-    message: `the claim on ${quote(key)} ran out while it was being renewed; deliver the message again, and let a lease, ${lease} ms, last longer than the slowest answer of the store`,
+    message: `the claim on ${quote(key)} ran out while it was being renewed; give it a longer lease than ${lease} ms`,
     retryable: true,
   });
 }
 
 async function readBack(rules: ClaimRules, ctx: Context, key: string, error: unknown): Promise<FoundClaim | undefined> {
   try {
-    const stored = await rules.store.lookUp(key, rules.source);
-    return stored && decodeClaim(stored, rules, ctx.clock.now());
+    return decodeClaim(await rules.store.lookUp(key, rules.source), rules, ctx);
   } catch (cause) {
     if (isEventDriverError(cause) && cause.code === "ERR_STORE_CORRUPT") throw cause;
     throw error;
   }
 }
 
-function kept(record: ClaimRecord | undefined): Partial<ClaimRecord> {
-  if (record === undefined) return {};
-  const { steps, data, body, fingerprint, original } = record;
-  return {
-    ...(steps && { steps }),
-    ...(data !== undefined && { data, body }),
-    ...(fingerprint !== undefined && { fingerprint }),
-    ...(original !== undefined && { original }),
-  };
-}
-
-function unchanged(): Partial<ClaimRecord> {
-  return {};
+function kept({ steps, data, body, fingerprint, original }: ClaimRecord): Partial<ClaimRecord> {
+  return { steps, data, body, fingerprint, original };
 }

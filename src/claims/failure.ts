@@ -5,11 +5,18 @@ import { quote } from "../errors.ts";
 import { deadLetterInFront } from "../pipeline/dead-letter-in-front.ts";
 import { replaying } from "../pipeline/replaying.ts";
 import { changeClaim, findClaim } from "./claim.ts";
-import { unpackFailure } from "./claim-record.ts";
+import { isUnderWay, unpackFailure } from "./claim-record.ts";
 
-/** Whether the work was begun `limit` times, and each time its process ended without a word. */
-export function hasCrashed({ record }: FoundClaim, limit: number): boolean {
-  return (record.phase === "running" || record.phase === "sealing") && record.starts >= limit;
+/**
+ * Whether the work was begun so often, and each time its process ended without a word. Without a number there is no end to it, unless what has failed has
+ * a place to go.
+ */
+export function hasCrashed(
+  { record }: FoundClaim,
+  ctx: Context,
+  maxAttempts: number = deadLetterInFront.get(ctx) ? 10 : Infinity,
+): boolean {
+  return isUnderWay(record) && record.starts >= maxAttempts;
 }
 
 /** Whether a failed claim is to be tried once more, because its message comes back from where it was put aside. */
@@ -25,7 +32,7 @@ export async function failAsCrashed(
   found: FoundClaim,
   id: string,
 ): Promise<FoundClaim | undefined> {
-  const message = `message ${quote(id)} was begun ${found.record.starts} times and its process ended each time before the message did; look for what it does to a process`;
+  const message = `message ${quote(id)} was begun ${found.record.starts} times and its process ended each time`;
   await changeClaim(rules, ctx, key, found, { phase: "failed", failure: { code: "ERR_CRASHED", message } });
   return findClaim(rules, ctx, key);
 }

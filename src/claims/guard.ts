@@ -55,14 +55,14 @@ export async function runGuarded<M extends AnyMessage>(
   });
 
   try {
-    await claim.ensureLease();
+    if (!claim.holds) await claim.ensureLease();
     await next(guarded, message);
   } catch (error) {
     if (claim.lost) throw claim.lost;
     await recordFailure(claim, ctx, error);
     throw error;
   }
-  await claim.end({ phase: "done", ...kept, ...(reply && { reply }) });
+  await claim.end({ ...kept, phase: "done", reply });
 }
 
 /** The context of a replay: a claim that has ended gives its stored steps, and stores no new ones. */
@@ -76,10 +76,7 @@ async function recordFailure(claim: Claim, ctx: Context, error: unknown): Promis
     await claim.end({ phase: "failed", failure: packFailure(error) });
     deadLetterInFront.get(ctx)?.afterwards(() => claim.update(() => ({ reported: true })));
   } catch (unrecorded) {
-    ctx.logger.warn(
-      { err: unrecorded, key: claim.key },
-      "a terminal failure could not be recorded; a redelivery will run the message again",
-    );
+    ctx.logger.warn({ err: unrecorded, key: claim.key }, "a terminal failure was not recorded; a redelivery runs the message again");
   }
 }
 

@@ -26,10 +26,12 @@ export type Step = <Value>(name: string, body: () => Promise<Value> | Value, opt
 
 /** The steps of one run under a claim. */
 export function stepsOf(claim: Claim, id: string): Step {
-  const used = new Set<string>();
+  // Made with the first step: most messages have none.
+  let used: Set<string> | undefined;
 
   return async <Value>(name: string, body: () => Promise<Value> | Value, options: StepOptions = {}) => {
-    if (used.has(name)) throw stepChanged(name, id, "is used twice in one run; give each step a name of its own");
+    used ??= new Set();
+    if (used.has(name)) throw stepChanged(name, id, "is used twice in one run; give it another");
     used.add(name);
     const input = options.input === undefined ? undefined : await digest(JSON.stringify(options.input));
     const stored = storedStep(claim.record, name);
@@ -62,7 +64,7 @@ function toJson(value: unknown, name: string, id: string): string | undefined {
     return JSON.stringify(value);
   } catch (cause) {
     throw new EventDriverError("ERR_TERMINAL", {
-      message: `step ${quote(name)} of message ${quote(id)} has a result that JSON cannot hold; return something it can`,
+      message: `step ${quote(name)} of message ${quote(id)} has a result that JSON cannot hold`,
       retryable: false,
       cause,
     });

@@ -1,21 +1,25 @@
 import type { Clock } from "../clock.ts";
 
-/** One run that can be given up from outside. */
-export interface Racer {
+/** What is told when its time has come. */
+export interface Timed {
   /** Epoch milliseconds on the clock it is watched by. */
   readonly deadline: number | undefined;
-  giveUp(reason: unknown): void;
   timeOut(): void;
 }
 
-/** A racer's place in a {@link Field}; leaving it twice does nothing. */
-export class Place {
-  readonly racer: Racer;
-  readonly field: Field;
-  ahead: Place | undefined = undefined;
-  behind: Place | undefined;
+/** One run that can be given up from outside. */
+export interface Racer extends Timed {
+  giveUp(reason: unknown): void;
+}
 
-  constructor(racer: Racer, field: Field) {
+/** A racer's place in a {@link Field}; leaving it twice does nothing. */
+export class Place<R extends Timed = Racer> {
+  readonly racer: R;
+  readonly field: Field<R>;
+  ahead: Place<R> | undefined = undefined;
+  behind: Place<R> | undefined;
+
+  constructor(racer: R, field: Field<R>) {
     this.racer = racer;
     this.field = field;
     this.behind = field.first;
@@ -31,18 +35,18 @@ export class Place {
 }
 
 /** Racers in no order. A linked list, for a set takes five times as long to add to and delete from, and every message does both. */
-export class Field {
-  first: Place | undefined = undefined;
+export class Field<R extends Timed = Racer> {
+  first: Place<R> | undefined = undefined;
 
-  add(racer: Racer): Place {
+  add(racer: R): Place<R> {
     const place = new Place(racer, this);
     if (this.first !== undefined) this.first.ahead = place;
     this.first = place;
     return place;
   }
 
-  all(): readonly Racer[] {
-    const racers: Racer[] = [];
+  all(): readonly R[] {
+    const racers: R[] = [];
     for (let place = this.first; place !== undefined; place = place.behind) racers.push(place.racer);
     return racers;
   }
@@ -84,7 +88,7 @@ export class Races {
 /** One timer for the nearest of many deadlines. It is not taken back when the last run ends, for the next one is mostly close behind. */
 export class DeadlineWatch {
   readonly #clock: Clock;
-  readonly #racers = new Field();
+  readonly #racers = new Field<Timed>();
   #firesAt = Infinity;
   #cancel: () => void = () => {};
 
@@ -92,7 +96,7 @@ export class DeadlineWatch {
     this.#clock = clock;
   }
 
-  add(racer: Racer): Place {
+  add(racer: Timed): Place<Timed> {
     if (racer.deadline !== undefined && racer.deadline < this.#firesAt) this.#arm(racer.deadline);
     return this.#racers.add(racer);
   }

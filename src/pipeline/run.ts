@@ -1,7 +1,7 @@
 import type { RunContext } from "../context.ts";
 import type { Link } from "./compose.ts";
 import type { AnyMessage } from "./handler.ts";
-import type { DeadlineWatch, Field, Place, Racer, Races } from "./race.ts";
+import type { DeadlineWatch, Field, Place, Racer, Races, Timed } from "./race.ts";
 
 import { quote, StageError, TimeoutError } from "../errors.ts";
 import { failedStage } from "./compose.ts";
@@ -41,7 +41,7 @@ class RacedRun implements Racer {
   readonly #resolve: () => void;
   readonly #reject: (reason: unknown) => void;
   readonly #abortable: Place | undefined;
-  readonly #limited: Place | undefined;
+  readonly #limited: Place<Timed> | undefined;
 
   constructor(
     run: RunContext,

@@ -68,7 +68,10 @@ test("nothing is renewed any more when the message has failed", async () => {
   const worker = processOn(store, () => Promise.reject(new Error("sink down")));
 
   await failureOf(deliver(worker.orders, clock, order));
+  const calls = worker.calls.length;
+  await clock.advance(60_000);
 
+  expect(worker.calls).toHaveLength(calls);
   expect(clock.pending).toBe(0);
 });
 

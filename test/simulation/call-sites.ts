@@ -73,9 +73,20 @@ export function isClaimEntry(source: string): boolean {
   return source === outcomeEntry || source === claimEntry;
 }
 
-export function claimOf({ content }: Message): ClaimRecord {
+/** What a claim's entry holds, read apart from the code under test: the token is its id, and what is left out is as at the beginning. */
+export function claimOf({ id: token, key: trigger, content }: Message): ClaimRecord {
   const [line = "", ...body] = String(content).split("\n");
-  return { ...JSON.parse(line), ...(body.length > 0 && { body: body.join("\n") }) };
+  const owner = token.slice(0, token.indexOf("/"));
+  return {
+    trigger,
+    starts: 1,
+    lease: 0,
+    writtenAt: 0,
+    ...JSON.parse(line),
+    owner,
+    token,
+    ...(body.length > 0 && { body: body.join("\n") }),
+  };
 }
 
 function siteOfStart(record: ClaimRecord, stored: ClaimRecord | undefined): CallSite {

@@ -64,7 +64,7 @@ export const sourcePatches: Readonly<Record<string, readonly SourcePatch[]>> = {
       file: "handlers/joiner/join.ts",
       find: '  const { claim } = await startClaim(settings.rules, ctx, key, found, { phase: "sealing", trigger });\n',
       replace:
-        '  const unsealed = await decide(settings, ctx, key, await readMembers(settings.entries, ctx, key), ending);\n  if (unsealed === undefined) return undefined;\n  return (await startClaim(settings.rules, ctx, key, found, { phase: "running", trigger, ...held(unsealed) })).claim;\n  const { claim } = await startClaim(settings.rules, ctx, key, found, { phase: "sealing", trigger });\n',
+        '  const unsealed = await decide(settings, ctx, key, await readMembers(settings.entries, ctx, key), ending);\n  if (unsealed === undefined) return undefined;\n  return (await startClaim(settings.rules, ctx, key, found, { phase: "running", trigger, kept: held(unsealed) })).claim;\n  const { claim } = await startClaim(settings.rules, ctx, key, found, { phase: "sealing", trigger });\n',
     },
   ],
   "no freeze": [
@@ -108,13 +108,13 @@ export const sourcePatches: Readonly<Record<string, readonly SourcePatch[]>> = {
   "unserialised owner writes": [
     {
       file: "claims/claim.ts",
-      find: "const result = this.#tail === undefined ? work() : this.#tail.then(work);",
-      replace: "const result = work();",
+      find: "if (this.#isWriting) await",
+      replace: "if (false) await",
     },
     {
       file: "claims/claim.ts",
-      find: "this.#landed(found.record, found.revision);\n    return { value: error };",
-      replace: "this.#revision = found.revision;\n    return { value: error };",
+      find: "this.#landed(found.record, found.revision);\n    return false;",
+      replace: "this.#revision = found.revision;\n    return false;",
     },
   ],
   "skipping failed ones": [
@@ -127,15 +127,15 @@ export const sourcePatches: Readonly<Record<string, readonly SourcePatch[]>> = {
   "work begun after the lease": [
     {
       file: "claims/claim.ts",
-      find: "    if (this.#leaseLeft() <= 0) await this.update();\n    if (this.#leaseLeft() <= 0) throw outlasted(this.key, this.#record.lease);\n",
+      find: "    if (!this.holds) await this.update();\n    if (!this.holds) throw outlasted(this.key, this.#record.lease);\n",
       replace: "",
     },
   ],
   "late writes of its own overwritten": [
     {
       file: "claims/claim.ts",
-      find: "this.#landed(found.record, found.revision);\n    return { value: error };",
-      replace: "this.#revision = found.revision;\n    return { value: error };",
+      find: "this.#landed(found.record, found.revision);\n    return false;",
+      replace: "this.#revision = found.revision;\n    return false;",
     },
   ],
   "clearing what is not due": [
@@ -146,7 +146,11 @@ export const sourcePatches: Readonly<Record<string, readonly SourcePatch[]>> = {
     },
   ],
   "changes that keep the owner": [
-    { file: "claims/claim.ts", find: " owner: crypto.randomUUID(), token: crypto.randomUUID(),", replace: " token: crypto.randomUUID()," },
+    {
+      file: "claims/claim.ts",
+      find: "  const owner = rules.nameOwner();\n  const record: ClaimRecord = { ...found",
+      replace: "  const { owner } = found.record;\n  const record: ClaimRecord = { ...found",
+    },
   ],
   "second events acknowledged after the end": [
     {
@@ -165,8 +169,8 @@ export const sourcePatches: Readonly<Record<string, readonly SourcePatch[]>> = {
   "claims that never go": [
     {
       file: "handlers/idempotency/idempotency.ts",
-      find: 'times: ({ phase }, now) => ({ expiresAt: now + retention + (phase === "done" || phase === "failed" ? 0 : lease) }),',
-      replace: 'times: ({ phase }, now) => (phase === "done" || phase === "failed" ? { expiresAt: now + retention } : {}),',
+      find: 'expiresAt: now + retention + (phase === "done" || phase === "failed" ? 0 : lease),',
+      replace: '...((phase === "done" || phase === "failed") && { expiresAt: now + retention }),',
     },
   ],
 };

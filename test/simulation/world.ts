@@ -106,10 +106,11 @@ export class World {
       random,
       isStale: (message, fence) => this.#watcher.isStale(...this.#claimOf(message), fence),
     });
-    const renewal = scenario.lease / 3;
     const every = 1_500;
-    const siteOf: TimerSite = (delay) => (delay === renewal ? "renewal timer" : "pause timer");
-    const siteOfSweeping: TimerSite = (delay) => (delay >= every / 2 && delay !== renewal ? "sweep timer" : siteOf(delay));
+    // Claims look at the clock several times in a third of their lease; only the look that finds one of them due renews it.
+    const isRenewal = (delay: number): boolean => delay === 250;
+    const siteOf: TimerSite = (delay) => (isRenewal(delay) ? "renewal timer" : "pause timer");
+    const siteOfSweeping: TimerSite = (delay) => (delay >= every / 2 && !isRenewal(delay) ? "sweep timer" : siteOf(delay));
     this.#receivers[worker] = { process, service, clock: process.clock(siteOf) };
     if (scenario.sweeps) startSweeping(service, { every, clock: process.clock(siteOfSweeping), random: () => random.next() });
     process.onDeath(() => {

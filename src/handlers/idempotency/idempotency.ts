@@ -6,14 +6,14 @@ import type { EventStore } from "../../stores/event-store.ts";
 
 import { findClaim, isTakeable, startClaim } from "../../claims/claim.ts";
 import { type ClaimOptions, claimScope, requireMilliseconds, resolveClaimOptions } from "../../claims/claim-options.ts";
-import { packMessage, unpackMessage } from "../../claims/claim-record.ts";
+import { ownerNames, packMessage, unpackMessage } from "../../claims/claim-record.ts";
 import { failAsCrashed, hasCrashed, isReopened, repeatFailure } from "../../claims/failure.ts";
 import { adoptedClaim, type ClaimContext, replayContext, runGuarded } from "../../claims/guard.ts";
-import { inProgress, patience } from "../../claims/wait.ts";
+import { inProgress, type Patience, patience } from "../../claims/wait.ts";
 import { digest } from "../../digest.ts";
 import { EventDriverError, quote } from "../../errors.ts";
 import { identityOf } from "../../message.ts";
-import { deadLetterInFront } from "../../pipeline/dead-letter-in-front.ts";
+import { Races } from "../../pipeline/race.ts";
 import { type ConflictRule, type ReplayRule, skipOnConflict } from "./conflict.ts";
 
 export interface IdempotencyOptions<Rule = ConflictRule> extends ClaimOptions {
@@ -121,8 +121,14 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
     source: "~claim",
     lease,
     skewAllowance,
+    nameOwner: ownerNames(),
+    renewals: new Races(),
     // One that is under way goes too, long after its lease: its senders may have given up, and nobody else would ever remove it.
-    times: ({ phase }, now) => ({ expiresAt: now + retention + (phase === "done" || phase === "failed" ? 0 : lease) }),
+    writing: ({ phase }, now, expected, signal) => ({
+      expected,
+      signal,
+      expiresAt: now + retention + (phase === "done" || phase === "failed" ? 0 : lease),
+    }),
   };
 
   const admit: Gate["admit"] = async (ctx, message, next, { original, onDone }) => {
@@ -131,30 +137,26 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
 
     const key = keyOf(message);
     const fingerprint = fingerprintOf && (await digest(fingerprintOf(message)));
-    const limit = maxAttempts ?? (deadLetterInFront.get(ctx) ? 10 : Infinity);
-    const waiting = patience(ctx, wait);
+    const kept = { ...(fingerprint && { fingerprint }), ...(original && { original }) };
+    let waiting: Patience | undefined;
     let found = store.features.cheapReads ? await findClaim(rules, ctx, key) : undefined;
     for (;;) {
       if (found !== undefined && isMismatch(found, fingerprint)) throw payloadMismatch(message.id, key);
       if (found === undefined || isTakeable(found) || isReopened(found, ctx)) {
-        if (found !== undefined && hasCrashed(found, limit)) {
+        if (found !== undefined && hasCrashed(found, ctx, maxAttempts)) {
           found = await failAsCrashed(rules, ctx, key, found, message.id);
           continue;
         }
-        const start = {
-          phase: "running",
-          trigger: keyOf === identityOf ? key : identityOf(message),
-          ...(fingerprint && { fingerprint }),
-          ...(original && { original }),
-        } as const;
-        const attempt = await startClaim(rules, ctx, key, found, start);
-        if (attempt.claim) return runGuarded(attempt.claim, store, ctx, message, next);
+        const trigger = keyOf === identityOf ? key : identityOf(message);
+        const attempt = await startClaim(rules, ctx, key, found, { phase: "running", trigger, kept });
+        if (attempt.claim) return await runGuarded(attempt.claim, store, ctx, message, next);
         found = attempt.found;
       } else if (found.record.phase === "done") {
         return onDone(found);
       } else if (found.record.phase === "failed") {
         return repeatFailure(rules, ctx, key, found, message.id);
       } else {
+        waiting ??= patience(ctx, wait);
         if (!(await waiting.pause())) throw inProgress(message.id, lease);
         found = await findClaim(rules, ctx, key);
       }
@@ -170,7 +172,7 @@ function isMismatch({ record }: FoundClaim, fingerprint: string | undefined): bo
 
 function payloadMismatch(id: string, key: string): EventDriverError {
   return new EventDriverError("ERR_PAYLOAD_MISMATCH", {
-    message: `message ${quote(id)} has the idempotency key ${quote(key)} of another message but not its fingerprint; give different messages different keys`,
+    message: `message ${quote(id)} has the key ${quote(key)} of another message but not its fingerprint; give it its own`,
     retryable: false,
   });
 }

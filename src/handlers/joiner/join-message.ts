@@ -11,7 +11,6 @@ import { inProgress, patience } from "../../claims/wait.ts";
 import { identityOf } from "../../message.ts";
 import { accept, entryName, repeatedSource } from "./entries.ts";
 import {
-  attemptLimit,
   beginEmission,
   emit,
   isOpen,
@@ -128,7 +127,7 @@ async function conclude(
     return "finished";
   }
   if (!isTakeable(found) && !isReopened(found, ctx)) return "wait";
-  if (outcome !== undefined && hasCrashed(found, attemptLimit(join, ctx))) {
+  if (outcome !== undefined && hasCrashed(found, ctx, join.maxAttempts)) {
     await failAsCrashed(join.rules, ctx, key, found, outcome.composed?.id ?? message.id);
     return "look again";
   }

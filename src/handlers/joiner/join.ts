@@ -13,7 +13,6 @@ import { runGuarded } from "../../claims/guard.ts";
 import { liveSignal } from "../../context.ts";
 import { isRevisionConflict } from "../../errors.ts";
 import { createMessage } from "../../message.ts";
-import { deadLetterInFront } from "../../pipeline/dead-letter-in-front.ts";
 import { outcomeEntry, readMembers, sourceOf, windowEntry } from "./entries.ts";
 import { composedMessage, freeze, held, type Outcome, type OutcomeKind, outcomeOf } from "./outcome.ts";
 
@@ -107,7 +106,7 @@ export async function beginEmission(
   const messages = await readMembers(settings.entries, ctx, key);
   const outcome = await decide(settings, ctx, key, messages, "complete");
   if (outcome === undefined) return undefined;
-  const { claim } = await startClaim(settings.rules, ctx, key, found, { phase: "running", trigger, ...held(outcome) });
+  const { claim } = await startClaim(settings.rules, ctx, key, found, { phase: "running", trigger, kept: held(outcome) });
   return claim;
 }
 
@@ -170,11 +169,6 @@ export async function emit(settings: JoinSettings, claim: Claim, ctx: Context, n
   const last: JoinNext = kind === "complete" ? next : (behind) => settings.onTimeout(behind, timeout, next);
   await runGuarded(claim, settings.claimStore, ctx, message, last, { data: { kind, members, missing }, body: undefined });
   return outcome;
-}
-
-/** How often an emission may be begun: without end, unless a failed one has a place to go. */
-export function attemptLimit(settings: JoinSettings, ctx: Context): number {
-  return settings.maxAttempts ?? (deadLetterInFront.get(ctx) ? 10 : Infinity);
 }
 
 /**

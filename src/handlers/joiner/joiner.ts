@@ -7,7 +7,9 @@ import type { Condition } from "./condition.ts";
 import type { RepeatPolicy } from "./members.ts";
 
 import { type ClaimOptions, claimScope, requireMilliseconds, resolveClaimOptions } from "../../claims/claim-options.ts";
+import { type ClaimRecord, ownerNames } from "../../claims/claim-record.ts";
 import { invalidOption } from "../../errors.ts";
+import { Races } from "../../pipeline/race.ts";
 import { reserveScope } from "../../stores/scopes.ts";
 import { emitEach } from "./emit-each.ts";
 import { outcomeEntry } from "./entries.ts";
@@ -142,11 +144,9 @@ function onceJoiner(options: JoinerOptions): Handler<Message, Message, ClaimCont
       source: outcomeEntry,
       lease,
       skewAllowance,
-      times: ({ phase, data, reported, clearing }, now) => {
-        if (clearing) return { dueAt: now + lease };
-        if (phase === "done" || (phase === "failed" && reported)) return { dueAt: now + retention };
-        return { dueAt: now + (phase === "released" && data === undefined ? retention : lease) };
-      },
+      nameOwner: ownerNames(),
+      renewals: new Races(),
+      writing: (record, now, expected, signal) => ({ expected, signal, dueAt: now + (isOver(record) ? retention : lease) }),
     },
   };
   let sweptAt = -Infinity;
@@ -163,6 +163,11 @@ function onceJoiner(options: JoinerOptions): Handler<Message, Message, ClaimCont
 
 // Longer than any sensible pause between two sweeps: whoever swept within it will sweep again.
 const sweptLately = 60_000;
+
+/** Whether only its retention is waited for. One that decides nothing, or is being cleared, is looked at again. */
+function isOver({ phase, data, reported, clearing }: ClaimRecord): boolean {
+  return !clearing && (phase === "done" || (phase === "failed" && reported === true) || (phase === "released" && data === undefined));
+}
 
 function resolveCommon(options: CommonOptions): Required<CommonOptions> {
   const { store, condition, scope = "joiner", repeated = "last", retention = 86_400_000 } = options;
@@ -182,9 +187,9 @@ function windowLength(window: JoinWindow | undefined): number | undefined {
 }
 
 function warnOfLate(ctx: Context, { id, key, source }: Message): void {
-  ctx.logger.warn({ id, key, source }, "a message came after its join had ended, and counts no more");
+  ctx.logger.warn({ id, key, source }, "a message came after its join had ended");
 }
 
 async function warnOfTimeout(ctx: Context, { key, present, missing }: JoinTimeout): Promise<void> {
-  ctx.logger.warn({ key, present, missing }, "the window of a join is over before its condition held");
+  ctx.logger.warn({ key, present, missing }, "a join was ended by its window");
 }

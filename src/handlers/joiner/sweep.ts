@@ -11,7 +11,6 @@ import { liveSignal } from "../../context.ts";
 import { deadLetterInFront } from "../../pipeline/dead-letter-in-front.ts";
 import { outcomeEntry, windowEntry } from "./entries.ts";
 import {
-  attemptLimit,
   clearJoin,
   clearOpenJoin,
   emit,
@@ -109,7 +108,7 @@ async function finishEmission(
   found: FoundClaim,
   next: JoinNext,
 ): Promise<boolean> {
-  if (hasCrashed(found, attemptLimit(join, ctx)) && found.record.phase === "running") {
+  if (hasCrashed(found, ctx, join.maxAttempts) && found.record.phase === "running") {
     const failed = await failAsCrashed(join.rules, ctx, key, found, outcomeOf(found.record)?.composed?.id ?? key);
     return failed?.record.phase === "failed" && report(join, sweep, ctx, key, failed);
   }
