@@ -84,11 +84,7 @@ export function createContext(options: ContextOptions = {}): Context {
 export function deriveContext<C extends Context, Added extends object>(ctx: C, added: Added): C & Added;
 export function deriveContext(ctx: Context, added: object): object {
   if (ctx instanceof RootContext) return ctx.extend(added);
-  const derived: object = Object.create(ctx);
-  for (const [name, value] of Object.entries(added)) {
-    Object.defineProperty(derived, name, { value, enumerable: true, configurable: true, writable: true });
-  }
-  return derived;
+  return Object.create(ctx, Object.getOwnPropertyDescriptors(added));
 }
 
 /** A typed value that travels with the context, for example the tenant of a request. */
@@ -271,10 +267,10 @@ class RootContext implements RunContext {
   }
 
   /** A copy with more on it; what is asked of it through accessors is replaced where they look. */
-  extend(added: Partial<Context>, interrupt: Interrupt = this.interrupt): RootContext {
+  extend(added: Partial<Context>): RootContext {
     const { signal, clock = this.clock, logger = this.logger, attempt = this.attempt, ...others } = added;
-    const given = signal === undefined ? interrupt : new Interrupt({ given: signal });
-    return this.with(others, given, { ...this.root, clock, logger, attempt });
+    const interrupt = signal === undefined ? this.interrupt : new Interrupt({ given: signal });
+    return this.with(others, interrupt, { ...this.root, clock, logger, attempt });
   }
 
   /** A copy with more on it, none of which replaces an accessor. */
