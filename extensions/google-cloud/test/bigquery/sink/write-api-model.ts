@@ -75,6 +75,7 @@ class ModelConnection extends EventEmitter implements AppendStream {
   readonly #append: (request: AppendRequest) => AppendResponse;
   readonly #fate: () => Fate;
   cancelled = false;
+  ended = false;
   #silent = false;
 
   constructor(append: (request: AppendRequest) => AppendResponse, fate: () => Fate) {
@@ -92,8 +93,13 @@ class ModelConnection extends EventEmitter implements AppendStream {
     this.cancelled = true;
   }
 
-  /** BigQuery ends the connection, as it does with one that is idle. */
+  /** The sink says that no more requests come. */
   end(): void {
+    this.ended = true;
+  }
+
+  /** BigQuery ends the connection, as it does with one that is idle. */
+  hangUp(): void {
     this.cancelled = true;
     this.emit("end");
   }

@@ -50,7 +50,7 @@ describe("on the default stream", () => {
     const { model, append } = await setUp();
     await append("a");
 
-    model.connections[0]?.end();
+    model.connections[0]?.hangUp();
 
     expect(await append("b")).toMatchObject({ status: "stored" });
   });
@@ -101,7 +101,11 @@ describe("on the default stream", () => {
     await writer.append([before]);
 
     expect(model.requests.map(({ protoRows }) => protoRows?.writerSchema?.protoDescriptor?.field?.length)).toEqual([2, 1]);
-    expect(model.connections.filter(({ cancelled }) => cancelled)).toHaveLength(2);
+    expect(model.connections.map(({ ended, cancelled }) => [ended, cancelled])).toEqual([
+      [true, false],
+      [true, false],
+      [false, false],
+    ]);
   });
 
   test("after a failure that does not pass, the table is read again for the next row", async () => {

@@ -251,7 +251,7 @@ suite("the sink over the Storage Write API", () => {
   test("a message that is given up while the server is silent rejects at once", async () => {
     const target = await emulatedTable(ids);
     const proxy = await toxicProxy(services.bigqueryGrpc.url);
-    const sink = sinkInto(target, { apiEndpoint: proxy.url, batch: { rows: 1 }, closeTimeout: 0 });
+    const sink = sinkInto(target, { apiEndpoint: proxy.url, batch: { rows: 1 } });
     await send(sink, "0");
     await proxy.stall();
     const controller = new AbortController();
@@ -260,6 +260,7 @@ suite("the sink over the Storage Write API", () => {
     controller.abort(new Error("the caller has gone"));
 
     expect(String(await outcome)).toContain("the caller has gone");
+    await proxy.heal();
   });
 
   test("close stores what waits, and leaves a client open that was given", async () => {

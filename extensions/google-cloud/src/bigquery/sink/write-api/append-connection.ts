@@ -11,6 +11,9 @@ export interface AppendStream {
   on(event: "error", listener: (error: Error) => void): unknown;
   on(event: "end" | "close", listener: () => void): unknown;
   write(request: AppendRequest): unknown;
+  /** Says that no more requests come. */
+  end(): unknown;
+  /** Breaks it off. */
   cancel(): void;
 }
 
@@ -77,8 +80,11 @@ export class AppendConnection {
   /** Ends it; what has no answer yet rejects with the reason. */
   close(reason: Error = new Error("the connection is closed")): void {
     if (this.ended) return;
+    const { stream } = this.#settings;
+    // BigQuery is told in good form that nothing more comes, unless it owes an answer that nobody waits for.
+    if (this.idle) stream.end();
+    else stream.cancel();
     this.#end(reason);
-    this.#settings.stream.cancel();
   }
 
   #request(serializedRows: Uint8Array[], offset: number | undefined): AppendRequest {
