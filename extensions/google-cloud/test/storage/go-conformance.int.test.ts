@@ -25,7 +25,7 @@ const exceptions: readonly (readonly [reason: string, titles: RegExp])[] = [
     "a deadline is refused",
     /^listDue|^listKeys .*, whatever it is$|dueAt|^lookUpByKey gives all|sees it(, from any handle)?$|^concurrent persist|^storedAt and readAt|^an entry past its|^an expiresAt that/,
   ],
-  ["there is one scope, which is the store itself", /^scopes? |^no name of a scope|^the same name|^calls after close|^closing a scope/],
+  ["there is one scope, which is the store itself", /^scope|^no name of a scope|^the same name|^calls after close|^closing a scope/],
 ];
 
 suite("a bucket in the layout of Go", () => {

@@ -17,9 +17,10 @@ import {
   systemClock,
 } from "event-driver";
 import { virtualClock } from "event-driver/testing";
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { gcsEventStore, type GcsEventStoreOptions } from "@event-driver/google-cloud/storage";
 
+import { faultProxy } from "../../../../test/fault-proxy.ts";
 import { services, suiteWith } from "../../../../test/services.ts";
 import { newBucket, storageOn } from "./emulated-bucket.ts";
 import { GoService } from "./go-bucket.ts";
@@ -118,6 +119,19 @@ suite("a Go service and one of this library on the same bucket", () => {
     expect(await go.listSources("order-1")).toEqual([]);
   });
 
+  test("an event that completes no join costs 4 requests, and a whole order of three events 20", async () => {
+    const proxy = await faultProxy({ upstream: services.gcs.url });
+    onTestFinished(() => proxy.close());
+    const { deliver } = await replica({ apiEndpoint: proxy.url });
+
+    await deliver(eventOf("event1"));
+    const first = proxy.requests.length;
+    await deliver(eventOf("event2"));
+    await deliver(eventOf("event3"));
+
+    expect([first, proxy.requests.length]).toEqual([4, 20]);
+  });
+
   test("an order that the Go service has processed is passed over, and one that was processed here is marked for it", async () => {
     const { go, deliver, emitted } = await replica({ marksForGo: true });
     for (const source of ["event1", "event2", "event3"]) await go.persist("order-1", source, "");
@@ -153,6 +167,7 @@ function recorder(emitted: Message[]): (ctx: Context, order: Message) => Promise
 interface Setting extends Pick<GcsEventStoreOptions, "compressor">, Pick<JoinerOptions, "repeated" | "window" | "onTimeout" | "retention"> {
   readonly bucket?: string;
   readonly claimsBucket?: string;
+  readonly apiEndpoint?: string;
   /** Whether it looks for what the cache of a Go service leaves behind, and leaves the same. */
   readonly marksForGo?: boolean;
 }
@@ -167,9 +182,9 @@ interface Replica {
 }
 
 /** One process of the service that takes over, and a Go service on the same bucket. */
-async function replica({ compressor = "none", bucket: given, claimsBucket, marksForGo = false, ...options }: Setting): Promise<Replica> {
+async function replica(setting: Setting): Promise<Replica> {
+  const { compressor = "none", bucket: given, claimsBucket, apiEndpoint = services.gcs.url, marksForGo = false, ...options } = setting;
   const bucket = given ?? (await newBucket());
-  const { url: apiEndpoint } = services.gcs;
   const store = gcsEventStore({ bucket, apiEndpoint, layout: "go", compressor });
   const claims = gcsEventStore({ bucket: claimsBucket ?? (await newBucket()), apiEndpoint, folder: "claims" });
   const emitted: Message[] = [];
