@@ -133,6 +133,15 @@ describe("a context value", () => {
     expect(tenant.get(set)).toBe("acme");
   });
 
+  test("is there behind a context that somebody else has made", () => {
+    const foreign = { ...silentContext() };
+
+    const behind = tenant.set(foreign, "acme");
+
+    expect(tenant.get(behind)).toBe("acme");
+    expect(tenant.get(foreign)).toBeUndefined();
+  });
+
   test("never meets another one of the same name", () => {
     const other = contextValue<string>("tenant");
 
