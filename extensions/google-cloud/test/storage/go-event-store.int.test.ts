@@ -138,6 +138,18 @@ suite("a store in the layout of Go", () => {
     expect(await store.lookUp("order-1", "event1")).toMatchObject({ message: { id: "2" }, revision: second });
   });
 
+  test("takes what comes at once, of the same content and of others, and leaves one of them whole", async () => {
+    const store = storeOn(await newBucket());
+    const messages = Array.from({ length: 12 }, (_, index) => messageOf({ id: `id-${index}`, content: `content ${index % 3}` }));
+
+    const revisions = await Promise.all(messages.map((message) => store.persist(message)));
+
+    const entry = await store.lookUp("order-1", "event1");
+    const writer = messages[revisions.indexOf(entry?.revision ?? "none")];
+    expect(new Set(revisions).size).toBe(12);
+    expect(entry?.message).toMatchObject({ id: writer?.id, content: writer?.content });
+  });
+
   test("looks at the revision that is expected", async () => {
     const store = storeOn(await newBucket(), { readPolicy: "lastCreated" });
     const revision = await store.persist(messageOf({}), { expected: "absent" });
