@@ -22,6 +22,12 @@ export const cases: ReadonlyMap<string, ListedCase> = new Map([
     "sqlite-single",
     { title: "the whole tutorial on SQLite, FULL, one message at a time", load: async () => (await import("./sqlite.ts")).oneAtATime },
   ],
+  ["gcs", { title: "the whole tutorial on Cloud Storage, CPU time of an order", load: async () => (await import("./gcs.ts")).order }],
+  [
+    "gcs-in-flight",
+    { title: "the whole tutorial on Cloud Storage, 64 orders in flight", load: async () => (await import("./gcs.ts")).inFlight },
+  ],
+  ["gcs-look-up", { title: "the 50 entries of one key on Cloud Storage", load: async () => (await import("./gcs.ts")).lookUp }],
   ["receiver", { title: "server CPU for a request of 1 KiB", load: async () => (await import("./receiver.ts")).receiverRequests }],
   [
     "heap",
