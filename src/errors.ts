@@ -78,7 +78,7 @@ export class RevisionConflictError extends EventDriverError {
 
   constructor(entry: { readonly key: string; readonly source: string; readonly expected: string; readonly cause?: unknown }) {
     // A conflict is an ordinary answer: every duplicate is told by one, and the stack trace would cost more than the rest of it.
-    const message = `the entry of key ${quote(entry.key)} and source ${quote(entry.source)} is not at ${entry.expected}; look it up again`;
+    const message = `the entry of key ${quote(entry.key)} and source ${quote(entry.source)} is not at ${entry.expected}; look it up and decide again`;
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 0;
     super("ERR_REVISION_CONFLICT", {

@@ -31,14 +31,6 @@ export {
 } from "./errors.ts";
 export { concurrency, type ConcurrencyOptions } from "./handlers/concurrency.ts";
 export { deadLetter, type DeadLetterOptions } from "./handlers/dead-letter/dead-letter.ts";
-export {
-  type DeadLetterReference,
-  type DeadLetters,
-  deadLetters,
-  type ListDeadLettersOptions,
-  type ReplayOutcome,
-} from "./handlers/dead-letter/dead-letters.ts";
-export type { DeadLetter, Failure as DeadLetterFailure } from "./handlers/dead-letter/entry.ts";
 export { decode, type DecodedMessage, type DecodeOptions } from "./handlers/decode/decode.ts";
 export { encode } from "./handlers/decode/encode.ts";
 export { filter } from "./handlers/filter.ts";

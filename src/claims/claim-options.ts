@@ -58,7 +58,7 @@ export function claimScope(factory: string, option: "store" | "claims", store: E
   if (typeof store?.scope !== "function") throw invalidOption(factory, option, store, "an EventStore");
   if (!store.features.compareAndSet) {
     throw new EventDriverError("ERR_UNSUPPORTED", {
-      message: `${factory}: the store cannot compare and set; give it one that can as ${option}`,
+      message: `${factory}: the store cannot compare and set, which claims need; give one that can, as in ${factory}({ ${option}: sqliteEventStore({ file }) })`,
       retryable: false,
     });
   }

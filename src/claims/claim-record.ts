@@ -166,7 +166,10 @@ export function packFailure(error: unknown): StoredFailure {
 }
 
 export function unpackFailure(failure: StoredFailure, id: string): EventDriverError {
-  return new EventDriverError(failure.code, { message: `message ${quote(id)} failed before: ${failure.message}`, retryable: false });
+  return new EventDriverError(failure.code, {
+    message: `message ${quote(id)} failed before and is not tried again: ${failure.message}`,
+    retryable: false,
+  });
 }
 
 function isPlain(key: string, record: ClaimRecord): boolean {

@@ -243,7 +243,7 @@ export class Claim implements Timed {
   #lose(cause: unknown): void {
     this.#place.leave();
     this.#lost = new EventDriverError("ERR_LEASE_LOST", {
-      message: `the claim on ${quote(this.key)} was taken over; what its owner did may be done again`,
+      message: `the claim on ${quote(this.key)} was taken over by another owner; what this one has done may be done again`,
       retryable: true,
       cause,
     });

@@ -32,7 +32,7 @@ export async function failAsCrashed(
   found: FoundClaim,
   id: string,
 ): Promise<FoundClaim | undefined> {
-  const message = `message ${quote(id)} was begun ${found.record.starts} times and its process ended each time`;
+  const message = `message ${quote(id)} was begun ${found.record.starts} times and its process ended each time; look for what it does to a process`;
   await changeClaim(rules, ctx, key, found, { phase: "failed", failure: { code: "ERR_CRASHED", message } });
   return findClaim(rules, ctx, key);
 }

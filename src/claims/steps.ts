@@ -64,7 +64,7 @@ function toJson(value: unknown, name: string, id: string): string | undefined {
     return JSON.stringify(value);
   } catch (cause) {
     throw new EventDriverError("ERR_TERMINAL", {
-      message: `step ${quote(name)} of message ${quote(id)} has a result that JSON cannot hold`,
+      message: `step ${quote(name)} of message ${quote(id)} has a result that JSON cannot hold; return something it can`,
       retryable: false,
       cause,
     });

@@ -31,7 +31,7 @@ export function patience(ctx: Context, wait: number): Patience {
 /** What a duplicate is told whose first delivery has not ended: come again, for acknowledging it could lose the message. */
 export function inProgress(id: string, lease: number): EventDriverError {
   return new EventDriverError("ERR_IN_PROGRESS", {
-    message: `message ${quote(id)} is being processed; deliver it again later`,
+    message: `message ${quote(id)} is being processed by another delivery; deliver it again later`,
     retryable: true,
     retryAfter: Math.ceil(lease / 3),
   });

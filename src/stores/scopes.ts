@@ -15,7 +15,7 @@ export function reserveScope(handler: string, store: EventStore, scope: string):
   const owner = scopes.get(scope);
   if (owner !== undefined) {
     throw new EventDriverError("ERR_SCOPE_TAKEN", {
-      message: `${handler}: scope ${quote(scope)} of this store belongs to ${owner} already; give one of them a scope of its own`,
+      message: `${handler}: scope ${quote(scope)} of this store already belongs to ${owner === handler ? "another" : "the"} ${owner}; give one of them a scope of its own`,
       retryable: false,
     });
   }

@@ -129,14 +129,14 @@ function isTerminal(error: unknown): boolean {
 
 function notStorable(message: AnyMessage): EventDriverError {
   return new EventDriverError("ERR_UNSUPPORTED", {
-    message: `the content of message ${quote(message.id)} is neither text nor bytes; put the dead letter in front of decode`,
+    message: `the content of message ${quote(message.id)} is neither text nor bytes, so it cannot be stored; put the dead letter in front of decode`,
     retryable: false,
   });
 }
 
 function notPutAside(id: string, error: unknown, storeError: unknown): EventDriverError {
   return new EventDriverError("ERR_STORE_FAILED", {
-    message: `message ${quote(id)} failed and was not put aside; deliver it again`,
+    message: `message ${quote(id)} failed and could not be put aside; deliver it again, and look at both errors of the cause`,
     retryable: true,
     cause: new AggregateError([error, storeError], "the failure of the message, and the failure of putting it aside"),
   });

@@ -100,7 +100,7 @@ function parse({ key, source, attributes }: Message): Packed {
     throw new TypeError("a part of the dead letter is missing or of another type");
   } catch (cause) {
     throw new EventDriverError("ERR_STORE_CORRUPT", {
-      message: `the entry of key ${quote(key)} and source ${quote(source)} is no dead letter; something else writes into this scope`,
+      message: `the entry of key ${quote(key)} and source ${quote(source)} is no dead letter; give the scope that the dead letter stage has for itself`,
       retryable: false,
       cause,
     });

@@ -5,7 +5,7 @@ import type { EventStore } from "../../../src/stores/event-store.ts";
 import { type Context, createContext } from "../../../src/context.ts";
 import { TerminalError } from "../../../src/errors.ts";
 import { deadLetter } from "../../../src/handlers/dead-letter/dead-letter.ts";
-import { deadLetters } from "../../../src/handlers/dead-letter/dead-letters.ts";
+import { deadLetters } from "../../../src/dead-letters/dead-letters.ts";
 import { createMessage } from "../../../src/message.ts";
 import { deadLetterInFront } from "../../../src/pipeline/dead-letter-in-front.ts";
 import { pipeline } from "../../../src/pipeline/pipeline.ts";

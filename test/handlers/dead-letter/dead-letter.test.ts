@@ -6,7 +6,7 @@ import type { EventStore } from "../../../src/stores/event-store.ts";
 import { type Context, createContext, type Logger, silentLogger } from "../../../src/context.ts";
 import { EventDriverError, RetryAfterError, TerminalError } from "../../../src/errors.ts";
 import { deadLetter, type DeadLetterOptions } from "../../../src/handlers/dead-letter/dead-letter.ts";
-import { deadLetters } from "../../../src/handlers/dead-letter/dead-letters.ts";
+import { deadLetters } from "../../../src/dead-letters/dead-letters.ts";
 import { retry } from "../../../src/handlers/retry.ts";
 import { createMessage, withContent } from "../../../src/message.ts";
 import { deadLetterInFront } from "../../../src/pipeline/dead-letter-in-front.ts";

@@ -30,7 +30,10 @@ test("a store that cannot compare and set is refused with what to give instead",
   const store = withoutCompareAndSet(memoryEventStore());
 
   expect(() => idempotency({ store })).toThrow(
-    expect.objectContaining({ code: "ERR_UNSUPPORTED", message: expect.stringContaining("give it one that can as store") }),
+    expect.objectContaining({
+      code: "ERR_UNSUPPORTED",
+      message: expect.stringContaining("idempotency({ store: sqliteEventStore({ file }) })"),
+    }),
   );
 });
 
@@ -41,7 +44,7 @@ test("two idempotencies on one store and scope are refused, and a scope of its o
   expect(() => idempotency({ store })).toThrow(
     expect.objectContaining({
       code: "ERR_SCOPE_TAKEN",
-      message: 'idempotency: scope "idempotency" of this store belongs to idempotency already; give one of them a scope of its own',
+      message: 'idempotency: scope "idempotency" of this store already belongs to another idempotency; give one of them a scope of its own',
     }),
   );
   expect(() => idempotency({ store, scope: "payments" })).not.toThrow();

@@ -49,7 +49,7 @@ test("a store that cannot compare and set is refused with what to give instead",
     expect.objectContaining({
       code: "ERR_UNSUPPORTED",
       retryable: false,
-      message: expect.stringContaining("give it one that can as claims"),
+      message: expect.stringContaining("joiner({ claims: sqliteEventStore({ file }) })"),
     }),
   );
 });
@@ -67,7 +67,7 @@ test("two joiners on one store and scope are refused, and a scope of its own hel
   expect(() => joiner({ store, condition })).toThrow(
     expect.objectContaining({
       code: "ERR_SCOPE_TAKEN",
-      message: 'joiner: scope "joiner" of this store belongs to joiner already; give one of them a scope of its own',
+      message: 'joiner: scope "joiner" of this store already belongs to another joiner; give one of them a scope of its own',
     }),
   );
   expect(() => joiner({ store, condition, emit: "each" })).toThrow(expect.objectContaining({ code: "ERR_SCOPE_TAKEN" }));

@@ -12,7 +12,7 @@ test("idempotency refuses the store for its claims, and says which to give inste
   expect(() => idempotency({ store })).toThrow(
     expect.objectContaining({
       code: "ERR_UNSUPPORTED",
-      message: expect.stringContaining("give it one that can as store"),
+      message: expect.stringContaining("idempotency({ store: sqliteEventStore({ file }) })"),
     }),
   );
 });
@@ -24,7 +24,7 @@ test("a joiner that emits once refuses the store unless claims are given, and sa
   expect(() => joiner({ store, condition })).toThrow(
     expect.objectContaining({
       code: "ERR_UNSUPPORTED",
-      message: expect.stringContaining("give it one that can as claims"),
+      message: expect.stringContaining("joiner({ claims: sqliteEventStore({ file }) })"),
     }),
   );
   expect(() => joiner({ store, condition, claims: memoryEventStore() })).not.toThrow();

@@ -1,4 +1,5 @@
-import { deadLetter, deadLetters, memoryEventStore, pipeline, TerminalError } from "event-driver";
+import { deadLetter, memoryEventStore, pipeline, TerminalError } from "event-driver";
+import { deadLetters } from "event-driver/dead-letters";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 

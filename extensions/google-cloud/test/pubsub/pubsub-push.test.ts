@@ -1,5 +1,6 @@
 import { encode } from "@event-driver/cloudevents";
-import { createMessage, deadLetter, deadLetters, memoryEventStore, pipeline, TerminalError } from "event-driver";
+import { createMessage, deadLetter, memoryEventStore, pipeline, TerminalError } from "event-driver";
+import { deadLetters } from "event-driver/dead-letters";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 

@@ -1,11 +1,11 @@
-import type { Message } from "../../message.ts";
-import type { Processor } from "../../pipeline/pipeline.ts";
-import type { EventStore, StoreCallOptions } from "../../stores/event-store.ts";
+import type { Message } from "../message.ts";
+import type { Processor } from "../pipeline/pipeline.ts";
+import type { EventStore, StoreCallOptions } from "../stores/event-store.ts";
 
-import { type Context, createContext, deriveContext, type EndReason, liveSignal } from "../../context.ts";
-import { invalidOption, isRevisionConflict } from "../../errors.ts";
-import { replaying } from "../../pipeline/replaying.ts";
-import { type DeadLetter, entrySourceOf, unpackDeadLetter } from "./entry.ts";
+import { type Context, createContext, deriveContext, type EndReason, liveSignal } from "../context.ts";
+import { invalidOption, isRevisionConflict } from "../errors.ts";
+import { replaying } from "../pipeline/replaying.ts";
+import { type DeadLetter, entrySourceOf, unpackDeadLetter } from "../handlers/dead-letter/entry.ts";
 
 export interface ListDeadLettersOptions extends StoreCallOptions {
   /**

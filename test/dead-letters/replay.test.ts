@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
 
-import { createContext } from "../../../src/context.ts";
-import { TerminalError } from "../../../src/errors.ts";
-import { deadLetter } from "../../../src/handlers/dead-letter/dead-letter.ts";
-import { deadLetters } from "../../../src/handlers/dead-letter/dead-letters.ts";
-import { idempotency } from "../../../src/handlers/idempotency/idempotency.ts";
-import { matchAll } from "../../../src/handlers/joiner/condition.ts";
-import { joiner } from "../../../src/handlers/joiner/joiner.ts";
-import { createMessage, type Message } from "../../../src/message.ts";
-import { pipeline } from "../../../src/pipeline/pipeline.ts";
-import { memoryEventStore } from "../../../src/stores/memory-event-store.ts";
+import { createContext } from "../../src/context.ts";
+import { TerminalError } from "../../src/errors.ts";
+import { deadLetter } from "../../src/handlers/dead-letter/dead-letter.ts";
+import { deadLetters } from "../../src/dead-letters/dead-letters.ts";
+import { idempotency } from "../../src/handlers/idempotency/idempotency.ts";
+import { matchAll } from "../../src/handlers/joiner/condition.ts";
+import { joiner } from "../../src/handlers/joiner/joiner.ts";
+import { createMessage, type Message } from "../../src/message.ts";
+import { pipeline } from "../../src/pipeline/pipeline.ts";
+import { memoryEventStore } from "../../src/stores/memory-event-store.ts";
 
 const event = (source: string): Message => createMessage({ id: source, key: "order-1", source, content: "{}" });
 

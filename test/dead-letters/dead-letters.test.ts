@@ -1,18 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import type { DeadLetter } from "../../../src/handlers/dead-letter/entry.ts";
-import type { EventStore } from "../../../src/stores/event-store.ts";
+import type { DeadLetter } from "../../src/handlers/dead-letter/entry.ts";
+import type { EventStore } from "../../src/stores/event-store.ts";
 
-import { createContext } from "../../../src/context.ts";
-import { TerminalError } from "../../../src/errors.ts";
-import { deadLetter } from "../../../src/handlers/dead-letter/dead-letter.ts";
-import { deadLetters } from "../../../src/handlers/dead-letter/dead-letters.ts";
-import { createMessage, type Message } from "../../../src/message.ts";
-import { pipeline, type Processor } from "../../../src/pipeline/pipeline.ts";
-import { replaying } from "../../../src/pipeline/replaying.ts";
-import { memoryEventStore } from "../../../src/stores/memory-event-store.ts";
-import { faultyEventStore } from "../../../src/testing/faulty-event-store.ts";
+import { createContext } from "../../src/context.ts";
+import { TerminalError } from "../../src/errors.ts";
+import { deadLetter } from "../../src/handlers/dead-letter/dead-letter.ts";
+import { deadLetters } from "../../src/dead-letters/dead-letters.ts";
+import { createMessage, type Message } from "../../src/message.ts";
+import { pipeline, type Processor } from "../../src/pipeline/pipeline.ts";
+import { replaying } from "../../src/pipeline/replaying.ts";
+import { memoryEventStore } from "../../src/stores/memory-event-store.ts";
+import { faultyEventStore } from "../../src/testing/faulty-event-store.ts";
 
 const order = createMessage({ id: "o-1", key: "order-1", source: "orders", content: "{}" });
 
