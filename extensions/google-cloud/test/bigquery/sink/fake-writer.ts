@@ -1,4 +1,5 @@
-import { type AnyMessage, createMessage, type Message } from "event-driver";
+import { type AnyMessage, createContext, createMessage, type Message, pipeline } from "event-driver";
+import { virtualClock, type VirtualClock } from "event-driver/testing";
 
 import type { Answer, EncodedRow, RowWriter } from "../../../src/bigquery/sink/row-writer.ts";
 import type { TableRow } from "../../../src/bigquery/sink/sink-options.ts";
@@ -67,4 +68,16 @@ export function sinkOn(
 /** Ten bytes, unless other content is given. */
 export function order(id: string, content = "0123456789", type?: string): Message {
   return createMessage({ id, key: "order-1", source: "orders", content, ...(type !== undefined && { type }) });
+}
+
+/** A clock, and a writer that answers each request like this, or when it is told to. */
+export function setUp(answer?: typeof everythingStored): { readonly clock: VirtualClock; readonly writer: FakeWriter } {
+  const writer = new FakeWriter();
+  if (answer !== undefined) writer.respond = () => answer;
+  return { clock: virtualClock(), writer };
+}
+
+/** Sends a message through a pipeline of the sink alone. */
+export function deliver(sink: BigQuerySink, message: Message, signal?: AbortSignal): Promise<void> {
+  return pipeline().use(sink).process(createContext({ signal }), message);
 }
