@@ -36,8 +36,8 @@ describe("the simulation finds what is wrong when it is planted in the source", 
 /** The same world without the mutant: what was found in it must be the mutant's doing. */
 async function violationsWithout(mutant: Mutant, caught: Catch | undefined): Promise<readonly string[]> {
   const seed = caught?.seed ?? 0;
-  const { steps } = habitatOf({ family: mutant.family }, seed);
-  return simulate({ seed, scenario: { ...habitatOf(mutant, seed), steps }, coverage: new Coverage() });
+  const { steps, store } = habitatOf({ family: mutant.family }, seed);
+  return simulate({ seed, scenario: { ...habitatOf(mutant, seed), steps, store }, coverage: new Coverage() });
 }
 
 /** The source is patched while it is loaded, which must not touch what other tests load. */

@@ -60,6 +60,13 @@ export const environmentMutants: readonly Mutant[] = [
     within: 500,
     fixed: { steps: "own records", workers: 3, target: { site: "sink", kind: "pause", skip: 0 } },
   },
+  { name: "acknowledged and refused", family: "bucket", within: 100, mutateStore: stores.acknowledgedAndRefused },
+  {
+    name: "conflicts taken for its own writes",
+    family: "bucket",
+    within: 500,
+    fixed: { store: "credulous bucket", workers: 3, target: { site: "claim", kind: "late", skip: 0 } },
+  },
 ];
 
 /** Where each patch of `source-mutants.ts` shows. */

@@ -47,6 +47,11 @@ export interface Scenario {
   readonly patience: number;
   /** Whether events are delivered in batches. */
   readonly batches: boolean;
+  /**
+   * Whether the store is a bucket, which takes one change a second of each object, and is reached by requests that are sent again. A credulous
+   * adapter takes every conflict after a lost answer for its own write, which is a mutant.
+   */
+  readonly store: "memory" | "bucket" | "credulous bucket";
   readonly storeClock: boolean;
   /** How far a process's clock is off, at most. */
   readonly skew: number;

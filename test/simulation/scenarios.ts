@@ -29,6 +29,7 @@ const usual: Scenario = {
   poison: "none",
   patience: Infinity,
   batches: false,
+  store: "memory",
   storeClock: true,
   skew: 0,
   faultRate: 0.03,
@@ -94,6 +95,13 @@ const families: Readonly<Record<string, (random: Random) => Partial<Scenario>>> 
   }),
   batches: () => ({ batches: true }),
   "no sweep": (random) => ({ sweeps: false, flakiness: random.pick([0, 0.3]) }),
+  // Worlds of the other families, in a store that makes the owner of a claim wait for a second between two writes of it.
+  bucket: (random) => ({
+    ...families[random.pick(["orders", "windows", "cancellations", "repeats", "reuse", "steps", "idempotency", "no sweep"])]?.(random),
+    store: "bucket",
+    storeClock: true,
+    lease: 10_000,
+  }),
 };
 
 const familyNames: readonly string[] = Object.keys(families);

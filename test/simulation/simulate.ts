@@ -32,7 +32,8 @@ export async function simulate({ onTrace, mutateStore = (store) => store, ...opt
   await scheduler.run(scheduler.now + 20_000, isWrong);
   if (scenario.sweeps) {
     world.close();
-    await scheduler.run(scheduler.now + scenario.retention + 2 * scenario.skew + 30_000, isWrong);
+    const leases = Math.max(30_000, 10 * scenario.lease);
+    await scheduler.run(scheduler.now + scenario.retention + 2 * scenario.skew + leases, isWrong);
   }
   if (!isWrong()) await judge(world);
   return ledger.violations;

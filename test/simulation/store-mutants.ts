@@ -3,6 +3,7 @@ import type { EventStore, Revision } from "../../src/stores/event-store.ts";
 import type { WorldOptions } from "./world.ts";
 
 import { RevisionConflictError } from "../../src/errors.ts";
+import { TooManyWrites } from "./bucket-service.ts";
 import { claimOf, isClaimEntry } from "./call-sites.ts";
 
 export type StoreMutation = WorldOptions["mutateStore"];
@@ -100,6 +101,19 @@ function blindWrites(isBlind: (record: ClaimRecord, expected: Revision | undefin
       },
     }));
 }
+
+/** What a bucket refuses for coming too soon is acknowledged, as if it would be written later. */
+export const acknowledgedAndRefused: StoreMutation = (store) =>
+  altered(store, (inner) => ({
+    persist: async (message, options) => {
+      try {
+        return await inner.persist(message, options);
+      } catch (error) {
+        if (error instanceof TooManyWrites) return "refused";
+        throw error;
+      }
+    },
+  }));
 
 /** Whether it was written by the claim's owner, later than its start. */
 function isOwners({ owner, token }: ClaimRecord): boolean {

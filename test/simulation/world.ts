@@ -6,6 +6,8 @@ import type { Scenario } from "./scenario.ts";
 import { outcomeEntry } from "../../src/handlers/joiner/entries.ts";
 import { memoryEventStore } from "../../src/stores/memory-event-store.ts";
 import { startSweeping } from "../../src/sweeping.ts";
+import { BucketService } from "./bucket-service.ts";
+import { bucketStore } from "./bucket-store.ts";
 import { claimEntry } from "./call-sites.ts";
 import { ClaimWatcher } from "./claim-watcher.ts";
 import { Faults } from "./faults.ts";
@@ -51,6 +53,7 @@ export class World {
   readonly #faults: Faults;
   readonly #watcher: ClaimWatcher;
   readonly #shared: EventStore;
+  readonly #bucket: BucketService | undefined;
   readonly #receivers: Receiver[] = [];
   #isClosing = false;
 
@@ -69,7 +72,9 @@ export class World {
     });
     this.store = memoryEventStore({ clock: { now, after: (delay, callback) => this.scheduler.after(delay, callback) } });
     this.entries = scenario.claimsApart ? this.store.scope(messageScope) : this.store;
-    this.#shared = mutateStore(watchedStore(this.store, this.#watcher), { now, random: this.random });
+    this.#bucket = scenario.store === "memory" ? undefined : new BucketService(now);
+    const watched = watchedStore(this.store, this.#watcher);
+    this.#shared = mutateStore(this.#bucket?.limit(watched) ?? watched, { now, random: this.random });
     for (let worker = 0; worker < scenario.workers; worker += 1) this.#start(worker, 1, this.#drawClockError());
     this.scheduler.after(scenario.faultsUntil, () => this.#endHangs());
   }
@@ -95,8 +100,25 @@ export class World {
     const process = new SimulatedProcess(`w${worker}.${life}`, { scheduler, random, faults: this.#faults, trace }, clockError);
     const stored = (scope: string, key: string, source: string) => this.#watcher.stored(scope, key, source);
     const view = { process, claims: stored, clock: scenario.storeClock };
-    const store = processStore(this.#shared, view);
-    const entries = scenario.claimsApart ? processStore(this.#shared.scope(messageScope), view) : store;
+    const open = (...path: readonly string[]): EventStore => {
+      const requests = processStore(
+        path.reduce((shared, name) => shared.scope(name), this.#shared),
+        view,
+      );
+      if (this.#bucket === undefined) return requests;
+      return bucketStore(
+        requests,
+        {
+          service: this.#bucket,
+          credulous: scenario.store === "credulous bucket",
+          clock: process.clock(() => "pause timer"),
+          random: () => random.next(),
+        },
+        path,
+      );
+    };
+    const store = open();
+    const entries = scenario.claimsApart ? open(messageScope) : store;
     const service = orderService({
       process,
       store,
