@@ -100,22 +100,13 @@ export class World {
     const process = new SimulatedProcess(`w${worker}.${life}`, { scheduler, random, faults: this.#faults, trace }, clockError);
     const stored = (scope: string, key: string, source: string) => this.#watcher.stored(scope, key, source);
     const view = { process, claims: stored, clock: scenario.storeClock };
+    const pauses = process.clock(() => "pause timer");
     const open = (...path: readonly string[]): EventStore => {
-      const requests = processStore(
-        path.reduce((shared, name) => shared.scope(name), this.#shared),
-        view,
-      );
+      const shared = path.reduce((outer, name) => outer.scope(name), this.#shared);
+      const requests = processStore(shared, view);
       if (this.#bucket === undefined) return requests;
-      return bucketStore(
-        requests,
-        {
-          service: this.#bucket,
-          credulous: scenario.store === "credulous bucket",
-          clock: process.clock(() => "pause timer"),
-          random: () => random.next(),
-        },
-        path,
-      );
+      const credulous = scenario.store === "credulous bucket";
+      return bucketStore(requests, { service: this.#bucket, clock: pauses, random: () => random.next(), credulous }, path);
     };
     const store = open();
     const entries = scenario.claimsApart ? open(messageScope) : store;
