@@ -151,8 +151,8 @@ function isEmulator({ customEndpoint, useAuthWithCustomEndpoint = false }: Stora
   return customEndpoint && !useAuthWithCustomEndpoint;
 }
 
-/** Milliseconds. */
-const shortestGrace = 60_000;
+/** Milliseconds, so many because a process may stand still in the middle of a write, as one does that is given no CPU between requests. */
+const shortestGrace = 3_600_000;
 
 const defaultTimeout = 30_000;
 

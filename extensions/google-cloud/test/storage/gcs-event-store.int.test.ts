@@ -158,6 +158,23 @@ suite("deadlines", () => {
     expect(await store.listDue({ before: 10, limit: 10 })).toEqual([{ dueAt: 1, key: "order-1", source: "event1" }]);
   });
 
+  test("of a process that stood still for half an hour count when its write lands", async () => {
+    const bucket = await newBucket();
+    const clock = virtualClock();
+    const [proxy, later] = [await newProxy(clock), await newProxy()];
+    const held = proxy.answer({ when: ({ path }) => path.includes("name=entries"), delay: 1 });
+
+    const landing = storeOn({ bucket, apiEndpoint: proxy.url }).persist(order("order-1", "event1"), { dueAt: 1 });
+    await vi.waitUntil(() => held.hits === 1);
+    later.answer(await listedLater(bucket, 1_800_000));
+    const before = await storeOn({ bucket, apiEndpoint: later.url }).listDue({ before: 1, limit: 10 });
+    await clock.advance(1);
+    await landing;
+
+    expect(before).toEqual([]);
+    expect(await storeOn({ bucket }).listDue({ before: 1, limit: 10 })).toEqual([{ dueAt: 1, key: "order-1", source: "event1" }]);
+  });
+
   test("of a write that never landed lead nowhere, and are dropped when it cannot come any more", async () => {
     const bucket = await newBucket();
     const proxy = await newProxy();
@@ -167,7 +184,7 @@ suite("deadlines", () => {
 
     expect(await storeOn({ bucket }).listDue({ before: 1, limit: 10 })).toEqual([]);
     expect((await deadlinesIn(bucket)).length).toBe(1);
-    proxy.answer(await listedLater(bucket, 3_600_000));
+    proxy.answer(await listedLater(bucket, 7_200_000));
     expect(await crashing.listDue({ before: 1, limit: 10 })).toEqual([]);
     expect((await deadlinesIn(bucket)).length).toBe(0);
   });
