@@ -19,9 +19,9 @@ import { newOrders } from "../workloads/orders.ts";
 import { type Bucket, type SlowService, slowService } from "../workloads/slow-service.ts";
 import { processOrders, tutorialPipeline } from "../workloads/tutorial.ts";
 
-const ours = "tutorial on the GCS store";
-const methods = "@google-cloud/storage, the same by its methods";
-const request = "@google-cloud/storage, the same by request alone";
+const ours = "event-driver";
+const methods = "@google-cloud/storage by its methods";
+const request = "@google-cloud/storage by request alone";
 
 /** How many orders are on their way at a time, and how many a round has. */
 const side = 64;
@@ -44,6 +44,7 @@ export const order: RunCase = async ({ quick }) =>
       checks: [
         check(`requests of ${ours}`, counts.get(ours) ?? [], "an order", { most: 14 }),
         check(`requests of ${methods}`, counts.get(methods) ?? [], "an order"),
+        check(`requests of ${request}`, counts.get(request) ?? [], "an order"),
         costRatio(samples, ours, methods),
         costRatio(samples, ours, request),
       ],
@@ -61,8 +62,8 @@ export const inFlight: RunCase = async ({ quick }) =>
 /** All entries of a key at once. */
 export const lookUp: RunCase = async ({ quick }) =>
   withService(async (service) => {
-    const together = "lookUpByKey of 50 sources";
-    const apart = "lookUp of each, one after another";
+    const together = "lookUpByKey";
+    const apart = "lookUp, one after another";
     const sources = Array.from({ length: 50 }, (_, index) => `event${index}`);
 
     const samples = await service.withBucket(async (bucket) => {
