@@ -19,18 +19,18 @@ beforeEach(() => void vi.stubEnv("METADATA_SERVER_DETECTION", "none"));
 const timeout = 120_000;
 
 const strikes: readonly Strike[] = [
-  { moment: "any", after: 30 },
-  { moment: "after the sink has accepted", after: 30 },
-  { moment: "before the sink accepts", after: 20 },
-  { moment: "after the sink has accepted", after: 20 },
   { moment: "any", after: 20 },
+  { moment: "after the sink has accepted", after: 20 },
+  { moment: "before the sink accepts", after: 15 },
+  { moment: "after the sink has accepted", after: 15 },
+  { moment: "any", after: 15 },
 ];
 
 const suite = await suiteWith("gcs", "toxiproxy");
 
 suite("two processes on a bucket, while one or the other is killed, connections break and the service refuses", { timeout }, () => {
   test("senders that repeat get every order out, once but for what a kill explains", async () => {
-    const { orders, sink, cluster, killer, weather, told, bucket } = await sendUnderFire({ orders: 40, patient: true, strikes, seed: 1 });
+    const { orders, sink, cluster, killer, weather, told, bucket } = await sendUnderFire({ orders: 50, patient: true, strikes, seed: 1 });
 
     await nothingLeftToSweep(bucket.near);
     expect(await cluster.stop()).toEqual([0, 0]);
