@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
  *
  * Each loads only what it serves with: functions-framework loads node:domain, and that makes every event emitter of its process slower.
  */
-const kinds: ReadonlyMap<string, () => Server | Promise<Server>> = new Map([
+const kinds = new Map<string, () => Server | Promise<Server>>([
   ["event-driver", eventDriver],
   ["bare node:http and JSON.parse", () => createServer(answering((_, body) => JSON.parse(body)))],
   ["the SDK's HTTP.toEvent", sdk],
