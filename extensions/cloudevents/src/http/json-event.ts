@@ -1,8 +1,9 @@
-import { EventDriverError, fromBase64, type JsonMember, scanJson } from "event-driver";
+import { EventDriverError, fromBase64, type JsonMember, type JsonScan, scanJson } from "event-driver";
 
 import type { WireEvent } from "../event/wire-event.ts";
 
 import { checkAttributes, invalidEvent, isAttributeName, isAttributeText } from "../event/attribute-rules.ts";
+import { scanJsonObject } from "./json-bytes.ts";
 import { isJsonType, parseMediaType } from "./media-type.ts";
 
 const textOnly: ReadonlySet<string> = new Set(["specversion", "id", "source", "type", "subject", "time", "dataschema", "datacontenttype"]);
@@ -18,10 +19,21 @@ const integer = /^-?\d+$/;
  * @example const message = fromWire(eventFromJson(text));
  */
 export function eventFromJson(text: string, depth: number = 128): WireEvent {
+  return eventOf(membersOf(scanJson(text, depth), depth));
+}
+
+/** @internal The same for a text whose UTF-8 is at hand. */
+export function eventFromBytes(text: string, bytes: Uint8Array, depth: number): WireEvent {
+  // One byte a character: then a place in one is the same place in the other.
+  const isAscii = text.length === bytes.length;
+  return eventOf(membersOf(isAscii ? scanJsonObject(text, bytes, depth) : scanJson(text, depth), depth));
+}
+
+function eventOf(members: readonly JsonMember[]): WireEvent {
   const attributes: Record<string, string> = Object.create(null);
   let data: string | undefined;
   let base64: string | undefined;
-  for (const { name, value } of membersOf(text, depth)) {
+  for (const { name, value } of members) {
     if (name === "data") data = once(name, data, value);
     else if (name === "data_base64") base64 = value === "null" ? base64 : once(name, base64, value);
     else if (!isAttributeName(name)) throw invalidEvent("a member's name is not made of lower-case letters and digits alone");
@@ -58,8 +70,7 @@ export function batchFromJson(text: string, limits: { readonly depth: number; re
   return scan.elements;
 }
 
-function membersOf(text: string, depth: number): readonly JsonMember[] {
-  const scan = scanJson(text, depth);
+function membersOf(scan: JsonScan, depth: number): readonly JsonMember[] {
   if (scan.kind === "too deep") throw tooDeep(depth);
   if (scan.kind !== "object") throw invalidEvent("it is not a JSON object");
   return scan.members;
