@@ -41,12 +41,13 @@ export async function readEntries(request: IncomingEventRequest, settings: Event
 }
 
 /** @throws EventDriverError `ERR_UNSUPPORTED`, `ERR_TOO_LARGE`, `ERR_TIMEOUT`, `ERR_INVALID_EVENT` */
-async function readBody(request: IncomingEventRequest, settings: EventHandlerSettings): Promise<Uint8Array> {
+function readBody(request: IncomingEventRequest, settings: EventHandlerSettings): Uint8Array | Promise<Uint8Array> {
   const { bodyBytes, requestTime, clock, contentEncodings } = settings;
   const coding = codingOf(request.headers.get("content-encoding"), contentEncodings);
   if (Number(request.headers.get("content-length")) > bodyBytes) throw bodyTooLarge(bodyBytes);
-  const body = await request.readBody({ bytes: bodyBytes, time: requestTime, clock });
-  return coding === undefined || request.decompressed ? body : decompress(body, coding, bodyBytes);
+  const body = request.readBody({ bytes: bodyBytes, time: requestTime, clock });
+  if (coding === undefined || request.decompressed) return body;
+  return Promise.resolve(body).then((compressed) => decompress(compressed, coding, bodyBytes));
 }
 
 function entryOf(event: DecodedEvent, request: IncomingEventRequest, { toMessage, sweepOn }: EventHandlerSettings): Entry {

@@ -15,11 +15,11 @@ export interface EventRequest {
 /** A request whose body can still be read, once. */
 export interface IncomingEventRequest extends EventRequest {
   /**
-   * The whole body, as it came or, where `decompressed`, as it was before. Stops reading at the limits.
+   * The whole body, as it came or, where `decompressed`, as it was before; at once where it is there. Stops reading at the limits.
    *
    * @throws EventDriverError `ERR_TOO_LARGE`; `ERR_TIMEOUT` where it does not arrive whole
    */
-  readBody(limits: BodyLimits): Promise<Uint8Array>;
+  readBody(limits: BodyLimits): Uint8Array | Promise<Uint8Array>;
   /** Whether somebody has read the body before, and has taken it out of its `Content-Encoding`. */
   readonly decompressed?: boolean;
 }
