@@ -53,14 +53,18 @@ const neverEmpty: ReadonlySet<string> = new Set(["subject", "dataschema", "datac
  * `ERR_INVALID_OPTION`
  * @example fromWire(readEvents(head, body, limits)[0], { keyFrom: ["subject"] })
  */
-export function fromWire({ attributes, data }: WireEvent, options: ToMessageOptions = {}): Message {
+export function fromWire(event: WireEvent, options: ToMessageOptions = {}): Message {
+  return messageOf(event, keyOrder("fromWire", options), options.fallbackKey);
+}
+
+/** @internal The same with the order in which attributes are asked for the key, checked before. */
+export function messageOf({ attributes, data }: WireEvent, order: readonly string[], fallbackKey?: string): Message {
   const id = required(attributes, "id");
   const wholeSource = required(attributes, "source");
   const type = required(attributes, "type");
   const time = attributes["time"];
-  const order = keyOrder("fromWire", options);
   const stated = keyIn(attributes, order);
-  const key = stated ?? options.fallbackKey;
+  const key = stated ?? fallbackKey;
   if (key === undefined) throw noKey(id, order);
   const source = attributes[sourceNameExtension] || nameIn(wholeSource);
 
@@ -73,16 +77,11 @@ export function fromWire({ attributes, data }: WireEvent, options: ToMessageOpti
     if (!told) rest[name] = attributes[name] ?? "";
   }
 
-  return {
-    id,
-    key,
-    source,
-    ...(wholeSource !== source && { origin: wholeSource }),
-    type,
-    ...(time !== undefined && { time }),
-    content: contentOf(data, attributes["datacontenttype"]),
-    attributes: rest,
-  };
+  const content = contentOf(data, attributes["datacontenttype"]);
+  const message: { -readonly [Part in keyof Message]: Message[Part] } = { id, key, source, type, content, attributes: rest };
+  if (wholeSource !== source) message.origin = wholeSource;
+  if (time !== undefined) message.time = time;
+  return message;
 }
 
 /**

@@ -4,6 +4,11 @@ const percent = 0x25;
 const plain = /^[\x20\x21\x23\x24\x26-\x7e]*$/;
 const escapeOrByte = /%[0-9a-fA-F]{2}|[\x80-\xff]/;
 
+/** Whether a value stands for itself, and holds no character that attributes may not hold. */
+export function isPlainHeaderValue(value: string): boolean {
+  return plain.test(value);
+}
+
 /**
  * Reads the value of a `ce-` header: quoted parts are unescaped, then percent escapes are decoded once (HTTP binding, section 3.1.3.2).
  *
@@ -13,7 +18,7 @@ const escapeOrByte = /%[0-9a-fA-F]{2}|[\x80-\xff]/;
  * @returns `undefined` where the value cannot be read: bytes that are no UTF-8, or a quotation that does not end
  */
 export function decodeHeaderValue(value: string): string | undefined {
-  if (plain.test(value)) return value;
+  if (isPlainHeaderValue(value)) return value;
   const unquoted = value.includes('"') ? unquote(value) : value;
   return unquoted === undefined || !escapeOrByte.test(unquoted) ? unquoted : decodeBytes(unquoted);
 }

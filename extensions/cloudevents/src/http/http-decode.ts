@@ -3,8 +3,8 @@ import { EventDriverError, isEventDriverError } from "event-driver";
 import type { WireEvent } from "../event/wire-event.ts";
 
 import { checkAttributes, invalidEvent, isAttributeName, isAttributeText } from "../event/attribute-rules.ts";
-import { decodeHeaderValue } from "./header-value.ts";
-import { batchFromJson, eventFromJson } from "./json-event.ts";
+import { decodeHeaderValue, isPlainHeaderValue } from "./header-value.ts";
+import { batchFromJson, eventFromBytes, eventFromJson } from "./json-event.ts";
 import { isUtf8Charset, parseMediaType } from "./media-type.ts";
 import { utf8 } from "./utf8.ts";
 
@@ -64,7 +64,7 @@ export function readEvents({ mode, attributes }: EventHead, body: Uint8Array, li
   if (mode === "binary") return [{ attributes, data: body.length === 0 ? undefined : body }];
   const text = utf8(body);
   if (text === undefined) throw invalidEvent("the body is not UTF-8");
-  if (mode === "structured") return [eventFromJson(text, limits.depth)];
+  if (mode === "structured") return [eventFromBytes(text, body, limits.depth)];
   return batchFromJson(text, limits).map((each) => entryOfBatch(each, limits.depth));
 }
 
@@ -82,6 +82,10 @@ function readAttribute(attributes: Record<string, string>, name: string, value: 
   if (name === "datacontenttype") throw invalidEvent("it has a ce-datacontenttype header; its place is Content-Type");
   if (!isAttributeName(name)) throw invalidEvent("a ce- header's name is not made of letters and digits alone");
   if (attributes[name] !== undefined) throw invalidEvent(`it has ce-${name} twice`);
+  if (isPlainHeaderValue(value)) {
+    attributes[name] = value;
+    return;
+  }
   const text = decodeHeaderValue(value);
   if (text === undefined) throw invalidEvent(`its ce-${name} header is not percent-encoded UTF-8, or a quotation in it does not end`);
   attributes[name] = attributeText(`ce-${name}`, text);

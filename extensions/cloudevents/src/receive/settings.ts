@@ -4,7 +4,7 @@ import type { EventHandlerOptions } from "./receiver-options.ts";
 import type { EventRequest } from "./request.ts";
 
 import { type KeyOptions, keyOrder } from "../event/key.ts";
-import { fromWire, type WireEvent } from "../event/wire-event.ts";
+import { messageOf, type WireEvent } from "../event/wire-event.ts";
 
 /** The options with every default in its place. */
 export interface EventHandlerSettings {
@@ -37,7 +37,7 @@ export interface EventHandlerSettings {
 export function settingsOf(factory: string, options: EventHandlerOptions): EventHandlerSettings {
   const { deadline = 30_000, health = {}, keyFrom } = options;
   const keys: KeyOptions = keyFrom === undefined ? {} : { keyFrom };
-  keyOrder(factory, keys);
+  const order = keyOrder(factory, keys);
   checkPaths(factory, options);
   checkHandshake(factory, options);
   if (deadline !== false && !(deadline > 0)) throw invalidOption(factory, "deadline", deadline, "milliseconds above 0, or false");
@@ -60,7 +60,7 @@ export function settingsOf(factory: string, options: EventHandlerOptions): Event
     contentEncodings: options.contentEncodings ?? [],
     authenticate: options.authenticate,
     readEvents: options.readEvents,
-    toMessage: options.toMessage ?? ((event) => fromWire(event, keys)),
+    toMessage: options.toMessage ?? ((event) => messageOf(event, order)),
     sweepOn: options.sweepOn,
     toResult: options.toResult,
     allowedOrigins: options.allowedOrigins,
