@@ -18,7 +18,7 @@ import { sweepFully } from "./sweep-fully.ts";
  *
  * The only event of a request goes the short way: grouping it by key would cost as much as a pipeline of five stages.
  */
-export async function processEntries(
+export function processEntries(
   pipeline: Processor,
   { mode, entries }: Entries,
   options: ContextOptions,
@@ -26,9 +26,9 @@ export async function processEntries(
 ): Promise<readonly EventOutcome[]> {
   const [first] = entries;
   if (mode === "batch" || first === undefined) return processBatch(pipeline, entries, options, prepare);
-  if (!isAccepted(first)) return [first];
-  if (first.sweeps) return [{ message: first.message, ...(await sweep(pipeline, options, prepare)) }];
-  return [await processOne(pipeline, first.message, options, prepare)];
+  if (!isAccepted(first)) return Promise.resolve([first]);
+  const settle = first.sweeps ? sweepOne : processOne;
+  return settle(pipeline, first.message, options, prepare);
 }
 
 async function processOne(
@@ -36,16 +36,25 @@ async function processOne(
   message: Message,
   options: ContextOptions,
   prepare: (ctx: Context) => Context,
-): Promise<EventOutcome> {
+): Promise<readonly [EventOutcome]> {
   let reply: Message | undefined;
   let ended: EndReason | undefined;
   const ctx = createContext({ ...options, onReply: (given) => void (reply = given), onEnded: (reason) => void (ended = reason) });
   try {
     await pipeline.process(prepare(ctx), message);
-    return { status: "done", message, reply, ended };
+    return [{ status: "done", message, reply, ended }];
   } catch (error) {
-    return { status: "failed", message, error };
+    return [{ status: "failed", message, error }];
   }
+}
+
+async function sweepOne(
+  pipeline: Processor,
+  message: Message,
+  options: ContextOptions,
+  prepare: (ctx: Context) => Context,
+): Promise<readonly [EventOutcome]> {
+  return [{ message, ...(await sweep(pipeline, options, prepare)) }];
 }
 
 async function processBatch(

@@ -12,7 +12,7 @@ import { type EventStatus, isRetriedStatus, statusOf } from "./status.ts";
 /** The response to a request whose events have all been settled: the user's, or else by the table in the README. */
 export function respond(received: ReceivedEvents, settings: EventHandlerSettings): EventResponse | Promise<EventResponse> {
   const statuses = received.outcomes.map(statusOf);
-  for (const [index, outcome] of received.outcomes.entries()) logFailure(outcome, statuses[index]?.status ?? 500, settings);
+  received.outcomes.forEach((outcome, index) => logFailure(outcome, statuses[index]?.status ?? 500, settings));
   const own = settings.toResult?.(received);
   return own instanceof Promise ? own.then((given) => answer(given, received, statuses)) : answer(own, received, statuses);
 }
