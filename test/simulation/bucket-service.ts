@@ -21,12 +21,14 @@ export const writeInterval = 1_000;
  * What it stores, and compares, is another store's.
  */
 export class BucketService {
-  readonly #now: () => number;
+  /** Epoch milliseconds on its clock. */
+  readonly now: () => number;
   readonly #changedAt = new Map<string, number>();
   readonly #writes = new Map<string, BucketWrite>();
+  readonly #tokens = new Map<Message, string>();
 
   constructor(now: () => number) {
-    this.#now = now;
+    this.now = now;
   }
 
   /** The store with the limits of a bucket. */
@@ -53,8 +55,15 @@ export class BucketService {
     return this.#writes.get(`${nameOf(path, message.key, message.source)}${revision}`);
   }
 
+  /** What a write can be named by. */
+  tokenOf(sent: Message): string {
+    const token = this.#tokens.get(sent) ?? `write-${this.#tokens.size}`;
+    this.#tokens.set(sent, token);
+    return token;
+  }
+
   async #change<Result>(name: string, change: () => Promise<Result>): Promise<Result> {
-    const now = this.#now();
+    const now = this.now();
     if (now - (this.#changedAt.get(name) ?? -Infinity) < writeInterval)
       throw new TooManyWrites(`${name} was changed within the last second`);
     const result = await change();

@@ -1,8 +1,10 @@
 import type { Message } from "../../src/message.ts";
 import type { EventStore, PersistOptions, Revision } from "../../src/stores/event-store.ts";
+import type { Scenario } from "./scenario.ts";
 
 import { type Clock, sleep } from "../../src/clock.ts";
 import { EventDriverError, isRevisionConflict, RevisionConflictError } from "../../src/errors.ts";
+import { deadlineOf, deadlineScope, listDeadlines } from "./bucket-deadlines.ts";
 import { type BucketService, TooManyWrites, writeInterval } from "./bucket-service.ts";
 
 export interface BucketStoreOptions {
@@ -10,8 +12,14 @@ export interface BucketStoreOptions {
   /** The clock of the process, for pauses. */
   readonly clock: Clock;
   readonly random: () => number;
-  /** Whether it never looks what a conflict after a lost answer was with, which is a mutant. */
-  readonly credulous: boolean;
+  /** A bucket, or a mutant of its adapter. */
+  readonly kind: Exclude<Scenario["store"], "memory">;
+}
+
+/** Requests for the objects of one scope. */
+interface Place {
+  readonly requests: EventStore;
+  readonly path: readonly string[];
 }
 
 /** How often a request is sent again when its answer is unclear. */
@@ -28,7 +36,7 @@ const timeout = 8_000;
  * found out whether the conflict is with itself.
  */
 export function bucketStore(requests: EventStore, options: BucketStoreOptions, path: readonly string[] = []): EventStore {
-  const { service, clock, random, credulous } = options;
+  const { service, clock, random, kind } = options;
 
   const limited = async <Result>(signal: AbortSignal | undefined, work: (givenUp: AbortSignal) => Promise<Result>): Promise<Result> => {
     const late = new AbortController();
@@ -58,29 +66,28 @@ export function bucketStore(requests: EventStore, options: BucketStoreOptions, p
   };
 
   /** Resolves to the revision when the unclear write has landed, and to `undefined` when another one has for certain. */
-  const readBack = async (sent: Message, over: Revision, givenUp: AbortSignal): Promise<Revision | undefined> => {
-    const found = await requests.lookUp(sent.key, sent.source, { signal: givenUp });
-    const write = found && service.writeOf(path, found);
-    if (found !== undefined && (write?.sent === sent || credulous)) return found.revision;
+  const readBack = async (place: Place, sent: Message, over: Revision, givenUp: AbortSignal): Promise<Revision | undefined> => {
+    const found = await place.requests.lookUp(sent.key, sent.source, { signal: givenUp });
+    const write = found && service.writeOf(place.path, found);
+    if (found !== undefined && (write?.sent === sent || kind === "credulous bucket")) return found.revision;
     if (write !== undefined && (write.over ?? "absent") === over) return undefined;
     throw unavailable("may have been written");
   };
 
   /** Writes over one revision; `undefined` on a conflict. */
-  const put = (message: Message, over: Revision, given: PersistOptions): Promise<Revision | undefined> =>
+  const put = (place: Place, sent: Message, over: Revision, given: PersistOptions): Promise<Revision | undefined> =>
     limited(given.signal, async (givenUp) => {
-      const sent = { ...message };
       let refusals = 0;
       for (let unclear = 0; ;) {
         try {
-          return await requests.persist(sent, { ...given, expected: over, signal: givenUp });
+          return await place.requests.persist(sent, { ...given, expected: over, signal: givenUp });
         } catch (error) {
           givenUp.throwIfAborted();
-          if (isRevisionConflict(error)) return unclear === 0 ? undefined : await readBack(sent, over, givenUp);
+          if (isRevisionConflict(error)) return unclear === 0 ? undefined : await readBack(place, sent, over, givenUp);
           if (error instanceof TooManyWrites) {
             await sleep(clock, pause(refusals), givenUp);
             refusals += 1;
-          } else if (unclear === mostRetries) return await readBack(sent, over, givenUp);
+          } else if (unclear === mostRetries) return await readBack(place, sent, over, givenUp);
           else {
             await sleep(clock, backoff(unclear), givenUp);
             unclear += 1;
@@ -89,13 +96,29 @@ export function bucketStore(requests: EventStore, options: BucketStoreOptions, p
       }
     });
 
+  const entries: Place = { requests, path };
+  const deadlines: Place = { requests: requests.scope(deadlineScope), path: [...path, deadlineScope] };
+
+  const write = async (message: Message, over: Revision, given: PersistOptions): Promise<Revision | undefined> => {
+    // A copy of its own is what this write is known by.
+    const sent = { ...message };
+    const { dueAt, signal } = given;
+    const addDeadline = async (): Promise<void> => {
+      if (dueAt !== undefined) await put(deadlines, deadlineOf(service, sent, dueAt, over), "absent", { signal });
+    };
+    if (kind !== "tardy bucket") await addDeadline();
+    const revision = await put(entries, sent, over, given);
+    if (kind === "tardy bucket" && revision !== undefined) await addDeadline();
+    return revision;
+  };
+
   return {
     ...requests,
     async persist(message, given = {}) {
       const { expected, signal } = given;
       const { key, source } = message;
       for (let over: Revision = expected ?? "absent"; ;) {
-        const revision = await put(message, over, given);
+        const revision = await write(message, over, given);
         if (revision !== undefined) return revision;
         if (expected !== undefined) throw new RevisionConflictError({ key, source, expected });
         const found = await limited(signal, (givenUp) => requests.lookUp(key, source, { signal: givenUp }));
@@ -105,7 +128,10 @@ export function bucketStore(requests: EventStore, options: BucketStoreOptions, p
     lookUp: (key, source, given) => limited(given?.signal, (signal) => again(signal, () => requests.lookUp(key, source, { signal }))),
     lookUpByKey: (key, given) => limited(given?.signal, (signal) => again(signal, () => requests.lookUpByKey(key, { signal }))),
     listSourcesByKey: (key, given) => limited(given?.signal, (signal) => again(signal, () => requests.listSourcesByKey(key, { signal }))),
-    listDue: (given) => limited(given.signal, (signal) => again(signal, () => requests.listDue({ ...given, signal }))),
+    listDue: (given) => {
+      const both = { service, path, entries: requests, deadlines: deadlines.requests, isHasty: kind === "hasty bucket" };
+      return limited(given.signal, (signal) => again(signal, () => listDeadlines(both, { ...given, signal })));
+    },
     remove: (key, source, given) =>
       limited(given?.signal, (signal) => again(signal, () => requests.remove(key, source, { ...given, signal }))),
     scope: (name) => bucketStore(requests.scope(name), options, [...path, name]),

@@ -67,6 +67,26 @@ export const environmentMutants: readonly Mutant[] = [
     within: 500,
     fixed: { store: "credulous bucket", workers: 3, target: { site: "claim", kind: "late", skip: 0 } },
   },
+  {
+    name: "deadlines dropped while their writes may come",
+    family: "bucket",
+    within: 1_000,
+    fixed: {
+      store: "hasty bucket",
+      joiner: "once",
+      sweeps: true,
+      workers: 3,
+      patience: 1,
+      lease: 3_000,
+      target: { site: "claim", kind: "late", skip: 0 },
+    },
+  },
+  {
+    name: "deadlines written behind their entries",
+    family: "bucket",
+    within: 100,
+    fixed: { store: "tardy bucket", joiner: "once", sweeps: true, patience: 1, target: { site: "claim", kind: "crash after", skip: 0 } },
+  },
 ];
 
 /** Where each patch of `source-mutants.ts` shows. */

@@ -48,10 +48,11 @@ export interface Scenario {
   /** Whether events are delivered in batches. */
   readonly batches: boolean;
   /**
-   * Whether the store is a bucket, which takes one change a second of each object, and is reached by requests that are sent again. A credulous
-   * adapter takes every conflict after a lost answer for its own write, which is a mutant.
+   * A bucket takes one change a second of each object, and is reached by requests that are sent again. The others of its adapters are mutants: a
+   * credulous one takes every conflict after a lost answer for its own write, a hasty one drops deadlines whose writes may still come, and a
+   * tardy one writes them behind the entry.
    */
-  readonly store: "memory" | "bucket" | "credulous bucket";
+  readonly store: "memory" | "bucket" | "credulous bucket" | "hasty bucket" | "tardy bucket";
   readonly storeClock: boolean;
   /** How far a process's clock is off, at most. */
   readonly skew: number;

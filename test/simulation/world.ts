@@ -104,9 +104,8 @@ export class World {
     const open = (...path: readonly string[]): EventStore => {
       const shared = path.reduce((outer, name) => outer.scope(name), this.#shared);
       const requests = processStore(shared, view);
-      if (this.#bucket === undefined) return requests;
-      const credulous = scenario.store === "credulous bucket";
-      return bucketStore(requests, { service: this.#bucket, clock: pauses, random: () => random.next(), credulous }, path);
+      if (this.#bucket === undefined || scenario.store === "memory") return requests;
+      return bucketStore(requests, { service: this.#bucket, kind: scenario.store, clock: pauses, random: () => random.next() }, path);
     };
     const store = open();
     const entries = scenario.claimsApart ? open(messageScope) : store;
