@@ -1,5 +1,8 @@
 import { EventDriverError, isEventDriverError } from "event-driver";
 
+/** What is done to the objects of a bucket. */
+export type OperationKind = "list" | "read" | "write" | "remove";
+
 /** The HTTP status that the service answered with; `undefined` where there was no answer. */
 export function statusOf(error: unknown): number | undefined {
   const code = partOf(error, "code");
@@ -24,19 +27,15 @@ export function isMissingBucket(error: unknown): boolean {
   return statusOf(error) === 404 && /bucket does not exist/i.test(messageOf(error));
 }
 
-/**
- * The failure as a caller of the store sees it: terminal where somebody has to change a role, a name or a credential first.
- *
- * @param what such as `"a read"`
- */
-export function storeFailure(bucket: string, what: string, error: unknown): EventDriverError {
+/** The failure as a caller of the store sees it: terminal where somebody has to change a role, a name or a credential first. */
+export function storeFailure(bucket: string, kind: OperationKind, error: unknown): EventDriverError {
   if (isEventDriverError(error)) return error;
-  const of = `gcsEventStore: ${what} of bucket ${JSON.stringify(bucket)}`;
+  const of = `gcsEventStore: ${described[kind]} of bucket ${JSON.stringify(bucket)}`;
   const status = statusOf(error);
   if (isTransient(error)) {
     const why = status === undefined ? "got no answer" : isThrottled(error) ? "was throttled" : `was answered ${status}`;
     return new EventDriverError("ERR_STORE_UNAVAILABLE", {
-      message: `${of} ${why}; try again, a write may have been done`,
+      message: `${of} ${why}; ${again(kind)}`,
       retryable: true,
       cause: error,
     });
@@ -58,12 +57,24 @@ export function storeFailure(bucket: string, what: string, error: unknown): Even
 }
 
 /** The failure of an operation that took longer than it may. */
-export function timedOut(bucket: string, what: string, timeout: number): EventDriverError {
+export function timedOut(bucket: string, kind: OperationKind, timeout: number): EventDriverError {
   return new EventDriverError("ERR_STORE_UNAVAILABLE", {
-    message: `gcsEventStore: ${what} of bucket ${JSON.stringify(bucket)} was not done within ${timeout} ms; try again, a write may have been done`,
+    message: `gcsEventStore: ${described[kind]} of bucket ${JSON.stringify(bucket)} was not done within ${timeout} ms; ${again(kind)}`,
     retryable: true,
   });
 }
+
+/** What to do after an unclear answer: only what changes something may have done it. */
+function again(kind: OperationKind): string {
+  return kind === "read" || kind === "list" ? "try again" : "try again, it may have been done all the same";
+}
+
+const described: Readonly<Record<OperationKind, string>> = {
+  list: "a list",
+  read: "a read",
+  write: "a write",
+  remove: "a removal",
+};
 
 function refused(message: string, cause: unknown): EventDriverError {
   return new EventDriverError("ERR_STORE_FAILED", { message, retryable: false, cause });

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { type Bucket as ClientBucket, CRC32C } from "@google-cloud/storage";
 import { type Clock, EventDriverError } from "event-driver";
 
-import { isMissingBucket, statusOf, storeFailure, timedOut } from "./failures.ts";
+import { isMissingBucket, type OperationKind, statusOf, storeFailure, timedOut } from "./failures.ts";
 
 /** Milliseconds that each kind of operation may take, its retries included. */
 export interface Timeouts {
@@ -51,7 +51,7 @@ export class Requests {
    * @throws EventDriverError for what the client throws; `signal.reason` as it is
    */
   async run<Result>(
-    kind: keyof Timeouts,
+    kind: OperationKind,
     signal: AbortSignal | undefined,
     work: (givenUp: AbortSignal) => Promise<Result>,
   ): Promise<Result> {
@@ -67,7 +67,7 @@ export class Requests {
     };
     const onAbort = (): void => giveUp(signal?.reason);
     const stopTimer = this.#clock.after(timeout, () => {
-      giveUp(timedOut(this.bucket.name, described[kind], timeout));
+      giveUp(timedOut(this.bucket.name, kind, timeout));
       endTime();
     });
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -77,7 +77,7 @@ export class Requests {
     try {
       return await Promise.race([working, interruption]);
     } catch (error) {
-      throw controller.signal.aborted ? controller.signal.reason : storeFailure(this.bucket.name, described[kind], error);
+      throw controller.signal.aborted ? controller.signal.reason : storeFailure(this.bucket.name, kind, error);
     } finally {
       signal?.removeEventListener("abort", onAbort);
     }
@@ -184,13 +184,6 @@ function isDamaged(bytes: Buffer, headers: Download["headers"]): boolean {
   const isAsStored = encoding === (headers["x-goog-stored-content-encoding"] ?? "identity");
   return checksum !== undefined && isAsStored && checksum !== checksumOf(bytes);
 }
-
-const described: Readonly<Record<keyof Timeouts, string>> = {
-  list: "a list",
-  read: "a read",
-  write: "a write",
-  remove: "a removal",
-};
 
 function tooLarge(name: string, limit: number): EventDriverError {
   return new EventDriverError("ERR_TOO_LARGE", {
