@@ -1,6 +1,6 @@
 import * as functions from "@google-cloud/functions-framework";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
-import { createMessage, type Message, pipeline, type Pipeline } from "event-driver";
+import { createMessage, pipeline, type Pipeline } from "event-driver";
 import { randomUUID } from "node:crypto";
 import { request, type Server } from "node:http";
 import { afterEach } from "vitest";
@@ -23,21 +23,6 @@ export async function serveCloudEvent(handler: (event: unknown) => Promise<void>
   const name = `f-${randomUUID()}`;
   functions.cloudEvent(name, handler);
   return listen(name);
-}
-
-/** A pipeline that keeps every message and the attempt it came by. */
-export function recording(): { readonly messages: Message[]; readonly attempts: number[]; readonly pipeline: Pipeline } {
-  const messages: Message[] = [];
-  const attempts: number[] = [];
-  return {
-    messages,
-    attempts,
-    pipeline: pipeline().use(async (ctx, message, next) => {
-      messages.push(message);
-      attempts.push(ctx.attempt);
-      await next(ctx, message);
-    }),
-  };
 }
 
 /** A pipeline that answers each message with its own content. */

@@ -11,7 +11,8 @@ import {
   toCloudEventFunction,
   toHttpFunction,
 } from "@event-driver/google-cloud/functions";
-import { post, recording, serveCloudEvent, serveHttp } from "./framework.ts";
+import { recording } from "../recording.ts";
+import { post, serveCloudEvent, serveHttp } from "./framework.ts";
 
 const published = {
   "ce-specversion": "1.0",

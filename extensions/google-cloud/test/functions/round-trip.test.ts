@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import { toCloudEventFunction, toHttpFunction } from "@event-driver/google-cloud/functions";
-import { post, recording, serveCloudEvent, serveHttp } from "./framework.ts";
+import { recording } from "../recording.ts";
+import { post, serveCloudEvent, serveHttp } from "./framework.ts";
 
 const text = fc
   .string({ unit: "grapheme", minLength: 1, maxLength: 20 })

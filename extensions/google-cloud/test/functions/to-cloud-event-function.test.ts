@@ -5,7 +5,8 @@ import { expect, test, vi } from "vitest";
 import type { TerminalFailure } from "@event-driver/google-cloud/functions";
 
 import { toCloudEventFunction } from "@event-driver/google-cloud/functions";
-import { eventText, header, post, postNothing, recording, serveCloudEvent } from "./framework.ts";
+import { recording } from "../recording.ts";
+import { eventText, header, post, postNothing, serveCloudEvent } from "./framework.ts";
 
 const structured = { "content-type": "application/cloudevents+json" };
 const batch = { "content-type": "application/cloudevents-batch+json" };

@@ -6,7 +6,8 @@ import { describe, expect, test } from "vitest";
 import type { TerminalFailure } from "@event-driver/google-cloud/functions";
 
 import { toHttpFunction } from "@event-driver/google-cloud/functions";
-import { echo, eventText, header, post, postNothing, recording, serveHttp } from "./framework.ts";
+import { recording } from "../recording.ts";
+import { echo, eventText, header, post, postNothing, serveHttp } from "./framework.ts";
 
 const precise = '{"total":12345678901234567890.10}';
 

@@ -1,5 +1,3 @@
-import { type Message, pipeline, type Pipeline } from "event-driver";
-
 /** The body of a wrapped delivery, as Pub/Sub writes it. */
 export function wrapped(message: Readonly<Record<string, unknown>> = {}, envelope: Readonly<Record<string, unknown>> = {}): string {
   return JSON.stringify({
@@ -38,19 +36,4 @@ export function unwrapped(body: string | Uint8Array<ArrayBuffer>, headers: Reado
     },
     body,
   });
-}
-
-/** A pipeline that keeps every message and the attempt it came by. */
-export function recording(): { readonly messages: Message[]; readonly attempts: number[]; readonly pipeline: Pipeline } {
-  const messages: Message[] = [];
-  const attempts: number[] = [];
-  return {
-    messages,
-    attempts,
-    pipeline: pipeline().use(async (ctx, message, next) => {
-      messages.push(message);
-      attempts.push(ctx.attempt);
-      await next(ctx, message);
-    }),
-  };
 }

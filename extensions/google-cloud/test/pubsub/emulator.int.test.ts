@@ -7,7 +7,8 @@ import type { Listening } from "@event-driver/cloudevents";
 import { encode } from "@event-driver/cloudevents";
 import { pubsubPush } from "@event-driver/google-cloud/pubsub";
 import { services, suiteWith } from "../../../../test/services.ts";
-import { base64, recording } from "./deliveries.ts";
+import { recording } from "../recording.ts";
+import { base64 } from "./deliveries.ts";
 
 const suite = await suiteWith("pubsub");
 

@@ -3,7 +3,8 @@ import { createSign, generateKeyPairSync } from "node:crypto";
 import { expect, test } from "vitest";
 
 import { pubsubPush } from "@event-driver/google-cloud/pubsub";
-import { push, recording, wrapped } from "./deliveries.ts";
+import { recording } from "../recording.ts";
+import { push, wrapped } from "./deliveries.ts";
 
 const google = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const stranger = generateKeyPairSync("rsa", { modulusLength: 2048 });

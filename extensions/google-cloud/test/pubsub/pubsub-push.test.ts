@@ -7,7 +7,8 @@ import { describe, expect, test } from "vitest";
 import type { TerminalFailure } from "@event-driver/google-cloud/pubsub";
 
 import { pubsubPush } from "@event-driver/google-cloud/pubsub";
-import { base64, push, recording, unwrapped, wrapped } from "./deliveries.ts";
+import { recording } from "../recording.ts";
+import { base64, push, unwrapped, wrapped } from "./deliveries.ts";
 
 describe("a wrapped message", () => {
   test("becomes a message with its id, ordering key, time, attributes and delivery attempt", async () => {
