@@ -25,7 +25,7 @@ const literals: ReadonlyMap<number, Uint8Array> = new Map(
 );
 
 /**
- * `scanJson` of the core for an object in ASCII, read from its bytes: that takes a third of the time, for to ask a string for a character means
+ * `scanJson` of the core for an object in ASCII, read from its bytes: that takes half of the time, for to ask a string for a character means
  * to ask first how the string is kept.
  *
  * @param text the same as `bytes`, character by character; what is returned is cut out of it
@@ -129,7 +129,7 @@ function endOfDigits(bytes: Uint8Array, start: number): number {
   return at;
 }
 
-/** Where the next token begins: mostly here. So short that the compiler puts it in the place of its call, which halves the time of the whole. */
+/** Where the next token begins: mostly here. So short that the compiler puts it in the place of its call, which saves a third of the whole. */
 function nextToken(bytes: Uint8Array, at: number): number {
   return (bytes[at] ?? 0) > 0x20 ? at : skipSpace(bytes, at);
 }
