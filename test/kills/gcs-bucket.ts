@@ -53,7 +53,7 @@ export async function nothingLeftToSweep(store: GcsEventStore): Promise<void> {
 }
 
 /** The object that a request writes. */
-export function nameWritten({ method, path }: ProxiedRequest): string | undefined {
+function nameWritten({ method, path }: ProxiedRequest): string | undefined {
   return method === "POST" ? (new URL(path, services.gcs.url).searchParams.get("name") ?? undefined) : undefined;
 }
 
