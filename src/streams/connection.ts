@@ -136,7 +136,7 @@ export interface ConnectionEvents {
  * Publishes to the streams of a broker and subscribes to them. The same for every broker; what one of them cannot do is an error, never a silent
  * difference.
  *
- * - Any string but the empty one is a stream.
+ * - Any well-formed string but the empty one is a stream.
  * - `publish` resolves with the message's id when the broker has the message as durably as it can.
  * - Messages of one key are published in the order of the calls.
  * - Delivery is at least once: a message is acknowledged after its handler has finished, and delivered again when that failed or the process died.

@@ -75,7 +75,7 @@ export type TransportListener = { readonly [Name in keyof TransportEvents]: (det
  * What an adapter for one broker implements; `createConnection` puts in front of it all that is the same for every broker: order, retries, dead letters,
  * extension, drain.
  *
- * - A message comes back as it was published: every part, bytes as bytes and text as text. Any string but the empty one is a stream.
+ * - A message comes back as it was published: every part, bytes as bytes and text as text. Any well-formed string but the empty one is a stream.
  * - `publish` resolves when the broker has the message, and rejects when that is not certain. It is called for the next message of a key after the one
  *   before has been answered, unless `keepsPublishOrder` says that this is not needed.
  * - `deliver` is called in the order of the stream for each key, as far as `features.keyOrder` says. What was released without delay, or not settled, comes
