@@ -43,14 +43,14 @@ test("modules can be built into another folder than dist", async () => {
   expect(await load(folder, "elsewhere/deep/index.js")).toHaveProperty("countDeeper");
 });
 
-test("importing event-driver loads three modules: its own, what all entries share, and what it shares with event-driver/testing", async () => {
+test("importing event-driver loads four modules: its own, what all entries share, and what it shares with event-driver/streams and event-driver/testing", async () => {
   const outFolder = temporaryFolder({});
 
   await bundleEntries({ folder: projectRoot, outFolder });
 
   const shared = importsOf(join(outFolder, "index.js"));
   const sharedByAll = importsOf(join(outFolder, "stores/index.js"));
-  expect(shared).toHaveLength(2);
+  expect(shared).toHaveLength(3);
   expect(importsOf(join(outFolder, "testing/index.js"))).toEqual(expect.arrayContaining(shared.map((module) => `.${module}`)));
   expect(sharedByAll).toHaveLength(1);
   for (const module of shared) expect(shared).toEqual(expect.arrayContaining([...importsOf(join(outFolder, module))]));
