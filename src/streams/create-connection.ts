@@ -198,23 +198,31 @@ class TransportConnection<Native> implements Connection<Native> {
   /** Handlers may publish until the last one has ended; only then are messages refused. */
   async #close(limit: number): Promise<void> {
     this.#enter("closing");
-    await Promise.all(this.#opening);
     const giveUpAt = this.#options.clock.now() + limit;
-    const endings = await Promise.allSettled(Array.from(this.#subscriptions, (subscription) => subscription.close({ limit })));
+    await this.#within(giveUpAt, Promise.all(this.#opening));
+    const endings = await Promise.allSettled(
+      Array.from(this.#subscriptions, (subscription) => subscription.close({ limit: this.#left(giveUpAt) })),
+    );
     this.#enter("closed");
-    await this.#answered(Math.max(0, giveUpAt - this.#options.clock.now()));
+    await this.#within(giveUpAt, this.#publisher.idle());
     await this.#transport.close();
     const failed = endings.find((ending) => ending.status === "rejected");
     if (failed !== undefined) throw failed.reason;
   }
 
-  async #answered(limit: number): Promise<void> {
+  /** Waits for something that cannot fail, up to a time. */
+  async #within(giveUpAt: number, happening: Promise<unknown>): Promise<void> {
+    const { clock } = this.#options;
     let cancel: (() => void) | undefined;
     const limitReached = new Promise<void>((resolve) => {
-      cancel = this.#options.clock.after(limit, resolve);
+      cancel = clock.after(this.#left(giveUpAt), resolve);
     });
-    await Promise.race([this.#publisher.idle(), limitReached]);
+    await Promise.race([happening, limitReached]);
     cancel?.();
+  }
+
+  #left(giveUpAt: number): number {
+    return Math.max(0, giveUpAt - this.#options.clock.now());
   }
 
   #enter(state: ConnectionState): void {

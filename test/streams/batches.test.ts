@@ -95,6 +95,24 @@ test("close works on what was collected, at once", async () => {
   expect(batches).toEqual([["1"]]);
 });
 
+test("close works on all that was collected, in batches, while one is being worked on", async () => {
+  const { connection, settle } = streamsBench();
+  const { opened, open } = gate();
+  const batches: string[][] = [];
+  await connection.subscribe("orders", recording(batches, opened), { batch: { size: 2, wait: 3_600_000 } });
+  await connection.publishBatch(
+    "orders",
+    ["1", "2", "3", "4", "5"].map((id) => order(id, id)),
+  );
+  await settle();
+
+  const closing = connection.close();
+  open();
+  await closing;
+
+  expect(batches).toEqual([["1", "2"], ["3", "4"], ["5"]]);
+});
+
 test("while one batch is worked on the next one is collected, and never two are worked on", async () => {
   const { connection, settle } = streamsBench();
   const { opened, open } = gate();

@@ -117,3 +117,37 @@ test("a subscription that is being opened when the connection closes is closed w
   await settle();
   expect(got).toEqual([]);
 });
+
+test("a broker that does not answer a subscription holds up no close longer than its limit", async () => {
+  const { connect, clock } = streamsBench();
+  const connection = connect({}, (transport) => ({ ...transport, subscribe: () => new Promise(() => {}) }));
+  void connection.subscribe("orders", async () => {});
+
+  let isClosed = false;
+  const closing = connection.close({ limit: 1_000 }).then(() => void (isClosed = true));
+  await clock.advance(999);
+  expect(isClosed).toBe(false);
+  await clock.advance(1);
+  await closing;
+
+  expect(connection.status().state).toBe("closed");
+});
+
+test("a subscription that cannot stop is told of, after everything else was closed", async () => {
+  const { connect } = streamsBench();
+  const closed: string[] = [];
+  const connection = connect({}, (transport) => ({
+    ...transport,
+    async subscribe(request, sink) {
+      const subscription = await transport.subscribe(request, sink);
+      return { ...subscription, stop: () => Promise.reject(new Error("no answer")), close: async () => void closed.push(request.stream) };
+    },
+    close: async () => void closed.push("transport"),
+  }));
+  await connection.subscribe("orders", async () => {});
+  await connection.subscribe("bills", async () => {});
+
+  await expect(connection.close()).rejects.toThrow("no answer");
+
+  expect(closed).toEqual(["orders", "bills", "transport"]);
+});

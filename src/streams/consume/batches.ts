@@ -26,11 +26,13 @@ export function batchWorker(options: BatchWorkerOptions): Worker {
   const { clock, size, wait } = options;
   let kept: Kept[] = [];
   let isDue = false;
+  /** Nothing more will come, so nothing is waited for. */
+  let isLast = false;
   let isWorking = false;
   let cancelWait: (() => void) | undefined;
 
   const begin = async (): Promise<void> => {
-    if (isWorking || kept.length === 0 || !(isDue || kept.length >= size)) return;
+    if (isWorking || kept.length === 0 || !(isDue || isLast || kept.length >= size)) return;
     cancelWait?.();
     cancelWait = undefined;
     isDue = false;
@@ -40,15 +42,15 @@ export function batchWorker(options: BatchWorkerOptions): Worker {
     const outcomes = await workOn(batch, options);
     isWorking = false;
     batch.forEach(({ job, settle }, index) => settle(outcomes[index] ?? failed(notSettled(job))));
-    waitForMore();
+    if (!isLast) waitForMore();
     await begin();
   };
   const waitForMore = (): void => {
-    if (kept.length > 0) cancelWait ??= clock.after(wait, flush);
-  };
-  const flush = (): void => {
-    isDue = true;
-    void begin();
+    if (kept.length === 0) return;
+    cancelWait ??= clock.after(wait, () => {
+      isDue = true;
+      void begin();
+    });
   };
 
   return {
@@ -58,7 +60,10 @@ export function batchWorker(options: BatchWorkerOptions): Worker {
         waitForMore();
         void begin();
       }),
-    flush,
+    flush() {
+      isLast = true;
+      void begin();
+    },
   };
 }
 

@@ -14,7 +14,7 @@ import { readPropagated } from "../propagation.ts";
 export interface Worker {
   /** Never rejects. */
   work(job: Job): Promise<Outcome>;
-  /** Begins at once with what it has kept back to work on more of it together. */
+  /** Nothing more will come: begins with what it has kept back to work on it together. */
   flush(): void;
 }
 
