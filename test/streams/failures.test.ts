@@ -100,6 +100,24 @@ test("a function can say when to try again, and when it is enough", async () => 
   expect(dead).toHaveLength(1);
 });
 
+test("a function for delays that throws, or says nonsense, stops nothing", async () => {
+  const { connection, clock } = streamsBench();
+  const dead = await collect(connection, "dead");
+  const errors: unknown[] = [];
+  connection.on("failure", ({ error }) => errors.push(error instanceof Error && error.message));
+  const delays = (attempt: number): number => {
+    if (attempt === 1) throw new RangeError("a bad function");
+    return Number.NaN;
+  };
+  await connection.subscribe("orders", () => Promise.reject(new Error("not yet")), { retry: { delays }, deadLetter: "dead" });
+
+  await connection.publish("orders", order("1"));
+  await clock.advance(60_000);
+
+  expect(errors).toEqual(["a bad function", "not yet"]);
+  expect(dead).toHaveLength(1);
+});
+
 test("a message whose attempts are used up goes to the dead-letter stream with what is known of its failure", async () => {
   const { connection, clock } = streamsBench();
   const dead = await collect(connection, "dead");

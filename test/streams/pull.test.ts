@@ -93,6 +93,25 @@ test("close ends the loop, gives back what none has taken and waits for what is 
   expect(await subscription[Symbol.asyncIterator]().next()).toEqual({ done: true, value: undefined });
 });
 
+test("what was lost is no longer waited for, whether a loop has it or not", async () => {
+  const { connect, kill, settle } = streamsBench();
+  const [connection, other] = [connect(), connect()];
+  const subscription = await connection.pull("orders");
+  await connection.publishBatch("orders", [order("1"), order("2")]);
+  const delivery = await take(subscription);
+  expect(connection.status().subscriptions[0]?.inFlight).toBe(2);
+
+  await kill(connection);
+  const got: string[] = [];
+  await other.subscribe("orders", async (_ctx, { id }) => void got.push(id));
+  await settle();
+
+  expect(connection.status().subscriptions[0]?.inFlight).toBe(0);
+  expect(delivery.signal.aborted).toBe(true);
+  expect(got).toEqual(["1", "2"]);
+  await subscription.close();
+});
+
 test("nonsense for a delay is refused, and the delivery stays", async () => {
   const { connection } = streamsBench();
   const subscription = await connection.pull("orders");

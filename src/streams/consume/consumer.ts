@@ -110,7 +110,17 @@ export class Consumer implements Sink {
     const outcome: Outcome = failure === undefined ? await this.#options.worker.work(job) : { status: "failed", error: failure };
     if (job.isGone) return this.#forget(job);
     if (outcome.status === "failed") job.firstFailedAt ??= this.#options.clock.now();
-    return this.#settle(job, decide(outcome, job.attempt, this.#options.rules));
+    return this.#settle(job, this.#decide(outcome, job.attempt));
+  }
+
+  #decide(outcome: Outcome, attempt: number): Decision {
+    const { rules } = this.#options;
+    try {
+      return decide(outcome, attempt, rules);
+    } catch (error) {
+      // The user's own function for delays: the message must not be lost by it, nor its lane.
+      return decideAgain(error, rules);
+    }
   }
 
   async #settle(job: Job, decision: Decision): Promise<number | undefined> {

@@ -47,6 +47,7 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
 
   deliver(inbound: Inbound): void {
     const job = new Job(inbound, this.#options.stream);
+    job.onLost = () => this.#drop(job);
     const taker = this.#takers.shift();
     if (taker !== undefined) return taker({ done: false, value: this.#take(job) });
     this.#waiting.push(job);
@@ -82,9 +83,10 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
   }
 
   async #next(): Promise<IteratorResult<PullDelivery, undefined>> {
-    for (let job = this.#waiting.shift(); job !== undefined; job = this.#waiting.shift()) {
+    const job = this.#waiting.shift();
+    if (job !== undefined) {
       this.#ackWaits?.delete(job.inbound);
-      if (!job.isGone) return { done: false, value: this.#take(job) };
+      return { done: false, value: this.#take(job) };
     }
     if (this.#isClosed) return { done: true, value: undefined };
     return new Promise((resolve) => this.#takers.push(resolve));
@@ -121,6 +123,13 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
     } catch (error) {
       logger.warn({ stream, name, id: job.inbound.message.id, err: error }, "a message was not given back");
     }
+    this.#forget(job);
+  }
+
+  /** It is no longer ours, so nobody has to settle it. */
+  #drop(job: Job): void {
+    const place = this.#waiting.indexOf(job);
+    if (place !== -1) this.#waiting.splice(place, 1);
     this.#forget(job);
   }
 
