@@ -2,8 +2,10 @@ const mark: symbol = Symbol.for("event-driver.error");
 
 /** Every code an error of this project can carry. docs/errors.md has a section for each. */
 export type ErrorCode =
+  | "ERR_CONNECTION_CLOSED"
   | "ERR_CRASHED"
   | "ERR_DECODE_FAILED"
+  | "ERR_DELIVERY_LOST"
   | "ERR_DUPLICATE"
   | "ERR_ENCODE_FAILED"
   | "ERR_HANDLER_FAILED"
@@ -16,6 +18,7 @@ export type ErrorCode =
   | "ERR_NO_KEY"
   | "ERR_OVERLOADED"
   | "ERR_PAYLOAD_MISMATCH"
+  | "ERR_PUBLISH_FAILED"
   | "ERR_REPEATED_SOURCE"
   | "ERR_RETRIES_EXHAUSTED"
   | "ERR_RETRY_AFTER"
@@ -33,6 +36,7 @@ export type ErrorCode =
   | "ERR_STORE_FULL"
   | "ERR_STORE_UNAVAILABLE"
   | "ERR_STORE_VERSION"
+  | "ERR_SUBSCRIPTION_BUSY"
   | "ERR_TERMINAL"
   | "ERR_TIMEOUT"
   | "ERR_TOO_LARGE"

@@ -50,7 +50,7 @@ test("importing event-driver loads a handful of modules: its own, and what it sh
 
   const shared = importsOf(join(outFolder, "index.js"));
   expect(shared.length).toBeGreaterThan(0);
-  expect(shared.length).toBeLessThan(6);
+  expect(shared.length).toBeLessThan(8);
   for (const module of shared) expect(shared).toEqual(expect.arrayContaining([...importsOf(join(outFolder, module))]));
 });
 

@@ -1,0 +1,108 @@
+import type { Settlement } from "../../pipeline/batch.ts";
+import type { Processor } from "../../pipeline/pipeline.ts";
+import type { Job } from "./job.ts";
+import type { Outcome } from "./settle.ts";
+import type { Worker, WorkerOptions } from "./work.ts";
+
+import { createContext } from "../../context.ts";
+import { EventDriverError, quote } from "../../errors.ts";
+
+export interface BatchWorkerOptions extends Omit<WorkerOptions, "target" | "propagate"> {
+  readonly target: Pick<Processor, "processBatch">;
+  /** How many keys of a batch are worked on side by side. */
+  readonly concurrency: number;
+  readonly size: number;
+  /** Milliseconds that the first message of a batch waits for the others. */
+  readonly wait: number;
+}
+
+interface Kept {
+  readonly job: Job;
+  readonly settle: (outcome: Outcome) => void;
+}
+
+/** Collects jobs and has the target work on them together; one batch at a time, while the next one is collected. */
+export function batchWorker(options: BatchWorkerOptions): Worker {
+  const { clock, size, wait } = options;
+  let kept: Kept[] = [];
+  let isDue = false;
+  /** Nothing more will come, so nothing is waited for. */
+  let isLast = false;
+  let isWorking = false;
+  let cancelWait: (() => void) | undefined;
+
+  const begin = async (): Promise<void> => {
+    if (isWorking || kept.length === 0 || !(isDue || isLast || kept.length >= size)) return;
+    cancelWait?.();
+    cancelWait = undefined;
+    isDue = false;
+    isWorking = true;
+    const batch = kept.slice(0, size);
+    kept = kept.slice(size);
+    const outcomes = await workOn(batch, options);
+    isWorking = false;
+    batch.forEach(({ job, settle }, index) => settle(outcomes[index] ?? failed(notSettled(job))));
+    if (!isLast) waitForMore();
+    await begin();
+  };
+  const waitForMore = (): void => {
+    if (kept.length === 0) return;
+    cancelWait ??= clock.after(wait, () => {
+      isDue = true;
+      void begin();
+    });
+  };
+
+  return {
+    work: (job) =>
+      new Promise((settle) => {
+        kept.push({ job, settle });
+        waitForMore();
+        void begin();
+      }),
+    flush() {
+      isLast = true;
+      void begin();
+    },
+  };
+}
+
+async function workOn(batch: readonly Kept[], { target, clock, logger, concurrency }: BatchWorkerOptions): Promise<readonly Outcome[]> {
+  const jobs = batch.map(({ job }) => job);
+  const controller = new AbortController();
+  // Only when no message of it is ours any more: one that was lost must not stop the others.
+  const onAbort = (): void => {
+    const last = jobs.find((job) => job.signal.aborted);
+    if (jobs.every((job) => job.signal.aborted)) controller.abort(last?.signal.reason);
+  };
+  for (const job of jobs) job.signal.addEventListener("abort", onAbort, { once: true });
+  const attempt = Math.min(...jobs.map((job) => job.attempt));
+  const ctx = createContext({ signal: controller.signal, attempt, clock, logger });
+  try {
+    const settlements = await target.processBatch(
+      ctx,
+      jobs.map((job) => job.inbound.message),
+      { concurrency },
+    );
+    return settlements.map(outcomeOf);
+  } catch (error) {
+    return jobs.map(() => failed(error));
+  } finally {
+    for (const job of jobs) job.signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function outcomeOf(settlement: Settlement): Outcome {
+  return settlement.status === "done" ? { status: "done" } : failed(settlement.error);
+}
+
+function failed(error: unknown): Outcome {
+  return { status: "failed", error };
+}
+
+function notSettled(job: Job): EventDriverError {
+  return new EventDriverError("ERR_HANDLER_FAILED", {
+    message: `processBatch gave no settlement for message ${quote(job.inbound.message.id)}; it must give one for each, in their order`,
+    retryable: true,
+  });
+}

@@ -1,0 +1,215 @@
+import type { Clock } from "../../clock.ts";
+import type { Logger } from "../../context.ts";
+import type { Message } from "../../message.ts";
+import type { Emit } from "../emitter.ts";
+import type { Inbound, Sink } from "../transport.ts";
+import type { Worker } from "./work.ts";
+
+import { EventDriverError, quote } from "../../errors.ts";
+import { AckWaits } from "./ack-waits.ts";
+import { asDeadLetter, type DeadLetterSettings } from "./dead-letters.ts";
+import { Job } from "./job.ts";
+import { Lanes } from "./lanes.ts";
+import { type Again, decide, decideAgain, type Decision, type Outcome, type SettleRules } from "./settle.ts";
+
+export interface ConsumerOptions {
+  readonly stream: string;
+  readonly name: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly emit: Emit;
+  readonly worker: Worker;
+  /** How many lanes are worked on side by side. */
+  readonly limit: number;
+  readonly order: "serial" | "key" | "none";
+  /** Milliseconds; `undefined` where nothing is to be extended. */
+  readonly extendEvery: number | undefined;
+  readonly rules: SettleRules;
+  readonly deadLetter: DeadLetterSettings | undefined;
+  /** Publishes a dead letter. */
+  readonly putAside: (message: Message, settings: DeadLetterSettings) => Promise<unknown>;
+}
+
+/**
+ * Takes what a transport delivers through lanes to the target, and settles each delivery by what came of it.
+ *
+ * A delivery is acknowledged after its handler has finished, and after its dead letter was published: whenever the process dies, the broker still has it.
+ */
+export class Consumer implements Sink {
+  readonly #options: ConsumerOptions;
+  readonly #lanes: Lanes<Job>;
+  readonly #ackWaits: AckWaits | undefined;
+  /** What is not settled yet. */
+  readonly #jobs = new Set<Job>();
+  #delivered = 0;
+
+  constructor(options: ConsumerOptions) {
+    const { limit, clock, extendEvery } = options;
+    this.#options = options;
+    this.#lanes = new Lanes<Job>({
+      limit,
+      clock,
+      run: (job) => this.#run(job),
+      giveBack: (job) => this.#release(job, 0),
+    });
+    if (extendEvery !== undefined) {
+      this.#ackWaits = new AckWaits({
+        every: extendEvery,
+        clock,
+        onError: (inbound, error) => this.#warn(inbound, error, "the ack wait of a message was not extended; it may be delivered again"),
+      });
+    }
+  }
+
+  get inFlight(): number {
+    return this.#jobs.size;
+  }
+
+  deliver(inbound: Inbound): void {
+    const job = new Job(inbound, this.#options.stream);
+    const lane = this.#laneOf(inbound);
+    this.#jobs.add(job);
+    this.#ackWaits?.add(inbound);
+    // It comes again: two of it in the same lane would pile up behind a handler that hangs.
+    job.onLost = () => {
+      if (this.#lanes.remove(lane, job)) this.#forget(job);
+    };
+    this.#lanes.add(lane, job);
+  }
+
+  lost(error: unknown): void {
+    const { stream, name, logger, emit } = this.#options;
+    logger.error({ stream, name, err: error }, "the broker ended a subscription");
+    emit("lost", { stream, name, error });
+  }
+
+  /** Gives back what has not begun and waits for what has: not longer than `limit` milliseconds, then that is given up. */
+  async drain(limit: number): Promise<void> {
+    const { clock, worker } = this.#options;
+    const finished = this.#lanes.stop();
+    worker.flush();
+    let cancelLimit: (() => void) | undefined;
+    const limitReached = new Promise<void>((resolve) => {
+      cancelLimit = clock.after(limit, resolve);
+    });
+    await Promise.race([finished, limitReached]);
+    cancelLimit?.();
+    await this.#giveUp();
+  }
+
+  #laneOf(inbound: Inbound): string {
+    const { order } = this.#options;
+    if (order === "key") return inbound.message.key;
+    this.#delivered += 1;
+    return order === "serial" ? "" : String(this.#delivered);
+  }
+
+  async #run(job: Job): Promise<number | undefined> {
+    if (job.isGone) return this.#forget(job);
+    const { failure } = job.inbound;
+    const outcome: Outcome = failure === undefined ? await this.#options.worker.work(job) : { status: "failed", error: failure };
+    if (job.isGone) return this.#forget(job);
+    if (outcome.status === "failed") job.firstFailedAt ??= this.#options.clock.now();
+    return this.#settle(job, this.#decide(outcome, job.attempt));
+  }
+
+  #decide(outcome: Outcome, attempt: number): Decision {
+    const { rules } = this.#options;
+    try {
+      return decide(outcome, attempt, rules);
+    } catch (error) {
+      // The user's own function for delays: the message must not be lost by it, nor its lane.
+      return decideAgain(error, rules);
+    }
+  }
+
+  async #settle(job: Job, decision: Decision): Promise<number | undefined> {
+    switch (decision.kind) {
+      case "acknowledge":
+        return this.#acknowledge(job);
+      case "put aside":
+        return this.#putAside(job, decision.error);
+      case "hold":
+      case "release":
+        return this.#tryAgain(job, decision);
+    }
+  }
+
+  async #tryAgain(job: Job, { kind, delay, error, isSpent }: Again): Promise<number | undefined> {
+    this.#tellFailure(job, error, isSpent ? "failed too often and is tried on" : "failed and is tried again", "retry");
+    if (kind === "release") return this.#release(job, delay);
+    job.countRetry();
+    return delay;
+  }
+
+  async #putAside(job: Job, error: unknown): Promise<number | undefined> {
+    const { deadLetter, clock, rules, putAside } = this.#options;
+    if (deadLetter === undefined) return this.#tryAgain(job, decideAgain(error, rules));
+    try {
+      await putAside(asDeadLetter(job, error, clock.now(), deadLetter), deadLetter);
+    } catch (publishError) {
+      return this.#tryAgain(job, decideAgain(notPutAside(job, error, publishError), rules));
+    }
+    this.#tellFailure(job, error, "failed and was put into the dead-letter stream", "dead letter");
+    return this.#acknowledge(job);
+  }
+
+  async #acknowledge(job: Job): Promise<undefined> {
+    try {
+      await job.inbound.ack();
+    } catch (error) {
+      this.#warn(job.inbound, error, "a message was not acknowledged and may be delivered again");
+    }
+    return this.#forget(job);
+  }
+
+  async #release(job: Job, delay: number): Promise<undefined> {
+    try {
+      if (!job.isGone) await job.inbound.release({ delay });
+    } catch (error) {
+      this.#warn(job.inbound, error, "a message was not given back; it is delivered again when the broker misses it");
+    }
+    return this.#forget(job);
+  }
+
+  #forget(job: Job): undefined {
+    job.end();
+    this.#jobs.delete(job);
+    this.#ackWaits?.delete(job.inbound);
+  }
+
+  /** Nobody waits for it any longer: whoever works on it is told, and the broker has it again. */
+  async #giveUp(): Promise<void> {
+    const jobs = [...this.#jobs];
+    for (const job of jobs) job.abort(closedOver(job));
+    for (const job of jobs) await this.#release(job, 0);
+  }
+
+  #tellFailure(job: Job, error: unknown, what: string, next: "retry" | "dead letter"): void {
+    const { stream, name, logger, emit } = this.#options;
+    const { message, position } = job.inbound;
+    const { id, key, source } = message;
+    logger.error({ stream, name, id, key, source, position, attempt: job.attempt, err: error }, `a message ${what}`);
+    emit("failure", { stream, name, id, attempt: job.attempt, error, next });
+  }
+
+  #warn(inbound: Inbound, error: unknown, text: string): void {
+    const { stream, name, logger } = this.#options;
+    logger.warn({ stream, name, id: inbound.message.id, position: inbound.position, err: error }, text);
+  }
+}
+
+function closedOver(job: Job): EventDriverError {
+  return new EventDriverError("ERR_CONNECTION_CLOSED", {
+    message: `the subscription was closed before message ${quote(job.inbound.message.id)} was done; it is delivered again`,
+    retryable: true,
+  });
+}
+
+function notPutAside(job: Job, error: unknown, publishError: unknown): EventDriverError {
+  return new EventDriverError("ERR_PUBLISH_FAILED", {
+    message: `message ${quote(job.inbound.message.id)} failed and was not put into the dead-letter stream; it is tried again`,
+    retryable: true,
+    cause: new AggregateError([error, publishError], "the failure of the message, and the failure of putting it aside"),
+  });
+}

@@ -1,0 +1,72 @@
+import type { Delivery } from "../delivery.ts";
+import type { Inbound } from "../transport.ts";
+
+/** One delivery on its way through a subscription. */
+export class Job {
+  readonly inbound: Inbound;
+  readonly stream: string;
+  /** When it failed first, in epoch milliseconds, as far as this subscription knows. */
+  firstFailedAt: number | undefined;
+  /** Told when the delivery is no longer ours. */
+  onLost: () => void = () => {};
+  readonly #controller = new AbortController();
+  /** Attempts that were made in memory, and that the broker knows nothing of. */
+  #retries = 0;
+  #isGone = false;
+
+  constructor(inbound: Inbound, stream: string) {
+    this.inbound = inbound;
+    this.stream = stream;
+    if (inbound.signal?.aborted) this.#onLost();
+    else inbound.signal?.addEventListener("abort", this.#onLost, { once: true });
+  }
+
+  /** Aborts when the delivery is no longer ours, or nobody waits for it any longer. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Whether there is nothing left to settle. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  get attempt(): number {
+    return this.inbound.attempt + this.#retries;
+  }
+
+  countRetry(): void {
+    this.#retries += 1;
+  }
+
+  /** Whoever works on it should stop. */
+  abort(reason: unknown): void {
+    this.#controller.abort(reason);
+  }
+
+  /** The last thing to be done with it. */
+  end(): void {
+    this.#isGone = true;
+    this.inbound.signal?.removeEventListener("abort", this.#onLost);
+  }
+
+  delivery(): Delivery {
+    const { message, position, partition, publishedAt, ackTime } = this.inbound;
+    return {
+      message,
+      stream: this.stream,
+      position,
+      partition,
+      attempt: this.attempt,
+      redelivered: this.attempt > 1,
+      publishedAt,
+      ackTime,
+    };
+  }
+
+  readonly #onLost = (): void => {
+    this.#isGone = true;
+    this.abort(this.inbound.signal?.reason);
+    this.onLost();
+  };
+}

@@ -1,0 +1,154 @@
+import type { Clock } from "../../clock.ts";
+import type { Logger } from "../../context.ts";
+import type { PullDelivery } from "../connection.ts";
+import type { Emit } from "../emitter.ts";
+import type { Inbound, Sink } from "../transport.ts";
+
+import { EventDriverError, invalidOption } from "../../errors.ts";
+import { AckWaits } from "./ack-waits.ts";
+import { Job } from "./job.ts";
+
+export interface PullQueueOptions {
+  readonly stream: string;
+  readonly name: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly emit: Emit;
+  /** Milliseconds; `undefined` where nothing is to be extended. */
+  readonly extendEvery: number | undefined;
+}
+
+/** Keeps what a transport delivers until a loop takes it. What waits here is extended; what the loop has is the loop's to extend. */
+export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
+  readonly #options: PullQueueOptions;
+  readonly #waiting: Job[] = [];
+  readonly #taken = new Set<Job>();
+  readonly #takers: ((result: IteratorResult<PullDelivery, undefined>) => void)[] = [];
+  readonly #whenIdle: (() => void)[] = [];
+  readonly #ackWaits: AckWaits | undefined;
+  #isClosed = false;
+
+  constructor(options: PullQueueOptions) {
+    const { stream, name, clock, logger, extendEvery } = options;
+    this.#options = options;
+    if (extendEvery !== undefined) {
+      this.#ackWaits = new AckWaits({
+        every: extendEvery,
+        clock,
+        onError: ({ message, position }, error) =>
+          logger.warn({ stream, name, id: message.id, position, err: error }, "the ack wait of a message was not extended"),
+      });
+    }
+  }
+
+  get inFlight(): number {
+    return this.#waiting.length + this.#taken.size;
+  }
+
+  deliver(inbound: Inbound): void {
+    const job = new Job(inbound, this.#options.stream);
+    job.onLost = () => this.#drop(job);
+    const taker = this.#takers.shift();
+    if (taker !== undefined) return taker({ done: false, value: this.#take(job) });
+    this.#waiting.push(job);
+    this.#ackWaits?.add(inbound);
+  }
+
+  lost(error: unknown): void {
+    const { stream, name, logger, emit } = this.#options;
+    logger.error({ stream, name, err: error }, "the broker ended a subscription");
+    emit("lost", { stream, name, error });
+    this.#endLoops();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<PullDelivery, undefined> {
+    return { next: () => this.#next() };
+  }
+
+  /** Ends the loops, gives back what none of them has, and waits for what they have: not longer than `limit` milliseconds. */
+  async drain(limit: number): Promise<void> {
+    this.#endLoops();
+    for (const job of this.#waiting.splice(0)) await this.#giveBack(job);
+    if (this.#taken.size === 0) return;
+    let cancelLimit: (() => void) | undefined;
+    await new Promise<void>((resolve) => {
+      this.#whenIdle.push(resolve);
+      cancelLimit = this.#options.clock.after(limit, resolve);
+    });
+    cancelLimit?.();
+    for (const job of this.#taken) {
+      job.abort(closedOver());
+      await this.#giveBack(job);
+    }
+  }
+
+  async #next(): Promise<IteratorResult<PullDelivery, undefined>> {
+    const job = this.#waiting.shift();
+    if (job !== undefined) {
+      this.#ackWaits?.delete(job.inbound);
+      return { done: false, value: this.#take(job) };
+    }
+    if (this.#isClosed) return { done: true, value: undefined };
+    return new Promise((resolve) => this.#takers.push(resolve));
+  }
+
+  #take(job: Job): PullDelivery {
+    const { inbound } = job;
+    this.#taken.add(job);
+    return {
+      ...job.delivery(),
+      ...(inbound.failure !== undefined && { failure: inbound.failure }),
+      signal: job.signal,
+      ack: () => this.#settle(job, () => inbound.ack()),
+      nack: async ({ delay = 0 } = {}) => {
+        if (!(delay >= 0)) throw invalidOption("nack", "delay", delay, "milliseconds from 0");
+        await this.#settle(job, () => inbound.release({ delay }));
+      },
+      extend: async () => {
+        if (!job.isGone) await inbound.extend?.();
+      },
+    };
+  }
+
+  /** The first word on a delivery counts. When the broker could not be told, it may be said again. */
+  async #settle(job: Job, tell: () => Promise<void>): Promise<void> {
+    if (!job.isGone) await tell();
+    this.#forget(job);
+  }
+
+  async #giveBack(job: Job): Promise<void> {
+    const { stream, name, logger } = this.#options;
+    try {
+      if (!job.isGone) await job.inbound.release({ delay: 0 });
+    } catch (error) {
+      logger.warn({ stream, name, id: job.inbound.message.id, err: error }, "a message was not given back");
+    }
+    this.#forget(job);
+  }
+
+  /** It is no longer ours, so nobody has to settle it. */
+  #drop(job: Job): void {
+    const place = this.#waiting.indexOf(job);
+    if (place !== -1) this.#waiting.splice(place, 1);
+    this.#forget(job);
+  }
+
+  #forget(job: Job): void {
+    job.end();
+    this.#ackWaits?.delete(job.inbound);
+    this.#taken.delete(job);
+    if (this.#taken.size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+  }
+
+  #endLoops(): void {
+    this.#isClosed = true;
+    for (const taker of this.#takers.splice(0)) taker({ done: true, value: undefined });
+  }
+}
+
+function closedOver(): EventDriverError {
+  return new EventDriverError("ERR_CONNECTION_CLOSED", {
+    message: "the subscription was closed before the delivery was settled; it is delivered again",
+    retryable: true,
+  });
+}

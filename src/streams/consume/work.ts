@@ -1,0 +1,46 @@
+import type { Clock } from "../../clock.ts";
+import type { Context, Logger } from "../../context.ts";
+import type { Message } from "../../message.ts";
+import type { Target } from "../connection.ts";
+import type { Propagated } from "../propagation.ts";
+import type { Job } from "./job.ts";
+import type { Outcome } from "./settle.ts";
+
+import { createContext } from "../../context.ts";
+import { deliveryValue } from "../delivery.ts";
+import { readPropagated } from "../propagation.ts";
+
+/** What works on jobs. */
+export interface Worker {
+  /** Never rejects. */
+  work(job: Job): Promise<Outcome>;
+  /** Nothing more will come: begins with what it has kept back to work on it together. */
+  flush(): void;
+}
+
+export interface WorkerOptions {
+  readonly target: Target;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly propagate: readonly Propagated[];
+}
+
+/** Runs the target for each job by itself. */
+export function singleWorker({ target, clock, logger, propagate }: WorkerOptions): Worker {
+  const process = (ctx: Context, message: Message): Promise<void> =>
+    typeof target === "function" ? target(ctx, message) : target.process(ctx, message);
+
+  return {
+    async work(job) {
+      const { message } = job.inbound;
+      const ctx = deliveryValue.set(createContext({ signal: job.signal, attempt: job.attempt, clock, logger }), job.delivery());
+      try {
+        await process(readPropagated(ctx, message, propagate), message);
+        return { status: "done" };
+      } catch (error) {
+        return { status: "failed", error };
+      }
+    },
+    flush() {},
+  };
+}

@@ -1,0 +1,92 @@
+import type { Message } from "../message.ts";
+import type { Transport } from "./transport.ts";
+
+import { EventDriverError, isEventDriverError, quote } from "../errors.ts";
+
+export interface PublisherOptions {
+  readonly transport: Pick<Transport, "name" | "publish" | "keepsPublishOrder">;
+  /** How many messages may wait for their answer, or to be sent. */
+  readonly limit: number;
+}
+
+export interface SendOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly expiresAfter?: number | undefined;
+}
+
+/** Publishes one message of a key after another, and different keys side by side. Refuses what would make it hold more than it may. */
+export class Publisher {
+  readonly #options: PublisherOptions;
+  /** The last message of each stream and key that has no answer yet. */
+  readonly #lanes = new Map<string, Promise<void>>();
+  readonly #whenIdle: (() => void)[] = [];
+  #pending = 0;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+  }
+
+  /** How many have no answer yet. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  async publish(stream: string, message: Message, options: SendOptions = {}): Promise<string> {
+    const { limit, transport } = this.#options;
+    if (this.#pending >= limit) throw overloaded(transport.name, message.id, limit);
+    this.#pending += 1;
+    try {
+      if (transport.keepsPublishOrder) await this.#send(stream, message, options);
+      else await this.#sendInLane(stream, message, options);
+      return message.id;
+    } finally {
+      this.#pending -= 1;
+      if (this.#pending === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+    }
+  }
+
+  /** Resolves when every message has its answer. */
+  idle(): Promise<void> {
+    return this.#pending === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  async #sendInLane(stream: string, message: Message, options: SendOptions): Promise<void> {
+    const name = JSON.stringify([stream, message.key]);
+    const before = this.#lanes.get(name);
+    const sent = before === undefined ? this.#send(stream, message, options) : before.then(() => this.#send(stream, message, options));
+    // A message that was refused does not stop those behind it: its caller knows.
+    const answered = sent.catch(() => {});
+    this.#lanes.set(name, answered);
+    try {
+      await sent;
+    } finally {
+      if (this.#lanes.get(name) === answered) this.#lanes.delete(name);
+    }
+  }
+
+  async #send(stream: string, message: Message, { signal, expiresAfter }: SendOptions): Promise<void> {
+    const { transport } = this.#options;
+    signal?.throwIfAborted();
+    try {
+      await transport.publish(stream, message, { signal, expiresAfter });
+    } catch (error) {
+      if (isEventDriverError(error) || (signal?.aborted && error === signal.reason)) throw error;
+      throw notPublished(transport.name, stream, message.id, error);
+    }
+  }
+}
+
+function overloaded(broker: string, id: string, limit: number): EventDriverError {
+  return new EventDriverError("ERR_OVERLOADED", {
+    message: `message ${quote(id)} was not published: ${limit} others wait for ${broker} already; try it again when it answers`,
+    retryable: true,
+  });
+}
+
+function notPublished(broker: string, stream: string, id: string, cause: unknown): EventDriverError {
+  return new EventDriverError("ERR_PUBLISH_FAILED", {
+    message: `message ${quote(id)} was not published to stream ${quote(stream)}, or ${broker} did not say so; publish it again`,
+    retryable: true,
+    cause,
+  });
+}
