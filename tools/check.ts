@@ -7,6 +7,11 @@ export interface Gate {
   readonly command: readonly [string, ...string[]];
   /** Whether its output is shown when it passes too. */
   readonly loud?: boolean;
+  /**
+   * Milliseconds after which it counts as hanging.
+   * @default 600_000
+   */
+  readonly timeLimit?: number;
 }
 
 /** Every gate, the quick ones first. */
@@ -16,7 +21,8 @@ export const gates: readonly Gate[] = [
   { name: "typecheck", command: ["npm", "run", "--silent", "typecheck"] },
   { name: "layers", command: ["node", "tools/layers.ts"] },
   { name: "unused", command: ["knip", "--no-progress"] },
-  { name: "test", command: ["npm", "test", "--silent"], loud: true },
+  // With every server there, an emulator alone works for minutes; on a busy machine for many.
+  { name: "test", command: ["npm", "test", "--silent"], loud: true, timeLimit: 3_000_000 },
   { name: "build", command: ["npm", "run", "--silent", "build"] },
   { name: "packages", command: ["node", "tools/package-shape.ts"], loud: true },
   { name: "consumer", command: ["node", "tools/consumer.ts"], loud: true },
@@ -42,7 +48,8 @@ export async function runGates(chosen: readonly Gate[], write: (text: string) =>
   for (const gate of chosen) {
     const start = performance.now();
     if (gate.loud) write(`\n== ${gate.name}\n`);
-    const outcome = await runCommand(gate.command, { output: gate.loud ? "terminal" : "kept" });
+    const { timeLimit = 600_000 } = gate;
+    const outcome = await runCommand(gate.command, { output: gate.loud ? "terminal" : "kept", timeLimit });
     if (!outcome.ok) {
       write(outcome.output);
       write(`\nFAILED ${gate.name} after ${seconds(start)}: ${gate.command.join(" ")} ${outcome.reason}\n`);

@@ -6,14 +6,14 @@ export interface SimulationSettings {
   readonly seed: number | undefined;
   /**
    * How many seeds are run; from `SIMULATION_SEEDS`.
-   * @default 20_000
+   * @default 12_000
    */
   readonly seeds: number;
 }
 
 /** @throws Error when a variable is not a whole number */
 export function simulationSettings(environment: Readonly<Record<string, string | undefined>> = env): SimulationSettings {
-  return { seed: wholeNumber(environment, "SIMULATION_SEED"), seeds: wholeNumber(environment, "SIMULATION_SEEDS") ?? 20_000 };
+  return { seed: wholeNumber(environment, "SIMULATION_SEED"), seeds: wholeNumber(environment, "SIMULATION_SEEDS") ?? 12_000 };
 }
 
 function wholeNumber(environment: Readonly<Record<string, string | undefined>>, name: string): number | undefined {

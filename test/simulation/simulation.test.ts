@@ -7,7 +7,7 @@ import { simulate } from "./simulate.ts";
 
 const { seed: only, seeds } = simulationSettings();
 /** With fewer seeds, some things are never made to go wrong, and that says nothing. */
-const seedsThatCover = 20_000;
+const seedsThatCover = 12_000;
 
 const replays = only !== undefined;
 
