@@ -15,7 +15,8 @@ const composed = z
       z.strictObject({
         image: z.string().optional(),
         build: z.strictObject({ dockerfile_inline: z.string() }).optional(),
-        command: z.array(z.string()),
+        command: z.array(z.string()).default([]),
+        environment: z.record(z.string(), z.string()).default({}),
         ports: z.array(z.string()).optional(),
         network_mode: z.literal("host").optional(),
         healthcheck: z.strictObject({ test: z.tuple([z.literal("CMD")], z.string()), interval: z.string(), retries: z.number() }),
@@ -28,10 +29,13 @@ test("the tests look for every server where scripts/services starts it", async (
   vi.stubEnv("EVENT_DRIVER_PORT_OFFSET", "");
   for (const { variable } of Object.values(services)) vi.stubEnv(variable, "");
 
-  const started = (await listed()).flatMap(({ ports }) => ports);
+  const servers = await listed();
 
-  const looked = Object.values(services).map(({ url }) => url);
-  expect(looked.toSorted()).toEqual(started.map((port) => `http://127.0.0.1:${port}`).toSorted());
+  const looked = Object.values(services).map(({ url }) => new URL(url));
+  expect(new Set(looked.map(({ hostname }) => hostname))).toEqual(new Set(["127.0.0.1"]));
+  expect(servers.flatMap(({ ports }) => ports)).toEqual(expect.arrayContaining(looked.map(({ port }) => port)));
+  const found = servers.filter(({ ports }) => looked.some(({ port }) => ports.includes(port)));
+  expect(found).toEqual(servers);
 });
 
 test("what scripts/services can do without, the tests can too", async () => {
@@ -73,11 +77,11 @@ test("compose.yaml opens the same ports, on the loopback interface alone", async
   const servers = await listed();
 
   const opened = servers.map(({ name, ports }) => {
-    const { ports: published = [], network_mode: network, command = [] } = composed[name] ?? {};
+    const { ports: published = [], network_mode: network, command = [], environment = {} } = composed[name] ?? {};
+    const told = [...command, ...Object.values(environment)].join(" ");
     // On the host's network the server itself decides where it listens.
-    const loopback =
-      network === "host" ? /=127\.0\.0\.1\b/.test(command.join(" ")) : published.every((port) => port.startsWith("127.0.0.1:"));
-    return { name, loopback, ports: ports.filter((port) => command.join(" ").includes(port)), published };
+    const loopback = network === "host" ? /=127\.0\.0\.1\b/.test(told) : published.every((port) => port.startsWith("127.0.0.1:"));
+    return { name, loopback, ports: ports.filter((port) => told.includes(port)), published };
   });
 
   expect(opened).toEqual(
@@ -90,7 +94,7 @@ test("compose.yaml opens the same ports, on the loopback interface alone", async
 
 test("compose.yaml asks each server on its own port whether it is well", async () => {
   for (const { name, ports } of await listed())
-    expect(composed[name]?.healthcheck.test.join(" ")).toContain(`http://127.0.0.1:${ports[0]}`);
+    expect(composed[name]?.healthcheck.test.join(" ")).toMatch(new RegExp(`\\b127\\.0\\.0\\.1[: ](${ports.join("|")})\\b`));
 });
 
 describe("a suite that needs servers", () => {
