@@ -1,0 +1,66 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Kafka, one node without ZooKeeper: clients on the first port, its controller on the second. A topic exists only when it was created.
+ports=(24482 24483)
+version="kafka 4.3.1 (log4j-slf4j-impl 2.25.4)"
+
+missing() {
+  need java "Get Java 17 or newer, on Debian by: apt-get install default-jre-headless"
+  need mvn "Get Maven, on Debian by: apt-get install maven, or on macOS by: brew install maven"
+}
+
+# Without the second one the server writes no log at all.
+install_program() {
+  maven_install "" org.apache.kafka:kafka_2.13:4.3.1 org.apache.logging.log4j:log4j-slf4j-impl:2.25.4
+}
+
+serve() {
+  local jvm=(-Xms256m -Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "-Dlog4j2.configurationFile=$data/log4j2.properties" -cp "$program/libs/*")
+  write_log_settings
+  write_settings
+  # Any identity will do. What is formatted already is left as it is.
+  java "${jvm[@]}" kafka.tools.StorageTool format --ignore-formatted -t 6LrNJjVtQs2M0wGsWEw_HQ -c server.properties
+  exec java "${jvm[@]}" kafka.Kafka server.properties
+}
+
+probe() {
+  answers_tcp "${ports[0]}"
+}
+
+# One of everything, as there is one node. After a hard end it waits until its own old session has lapsed: two seconds instead of nine.
+write_settings() {
+  cat >server.properties <<PROPERTIES
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:${ports[1]}
+listeners=PLAINTEXT://127.0.0.1:${ports[0]},CONTROLLER://127.0.0.1:${ports[1]}
+advertised.listeners=PLAINTEXT://127.0.0.1:${ports[0]}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs=$data/logs
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+PROPERTIES
+}
+
+write_log_settings() {
+  cat >log4j2.properties <<'PROPERTIES'
+status=error
+rootLogger.level=warn
+rootLogger.appenderRef.0.ref=console
+appender.console.type=Console
+appender.console.name=console
+appender.console.layout.type=PatternLayout
+appender.console.layout.pattern=%d %p %c{1} %m%n
+PROPERTIES
+}
