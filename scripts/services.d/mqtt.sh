@@ -1,0 +1,42 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# MQTT 5: mosquitto, as the machine's own packages have it.
+ports=(24487)
+version="mosquitto 2.0.11"
+
+missing() {
+  is_present || need_apt mosquitto
+}
+
+install_program() {
+  is_present || apt_install mosquitto
+}
+
+is_present() {
+  [[ -n $(mosquitto_path) ]]
+}
+
+# Queued messages are kept in a snapshot: without a save after each change they would not outlive a hard end.
+serve() {
+  cat >mosquitto.conf <<CONF
+listener ${ports[0]} 127.0.0.1
+allow_anonymous true
+persistence true
+persistence_location $data/
+autosave_interval 1
+autosave_on_changes true
+max_queued_messages 100000
+log_dest stdout
+CONF
+  # Else it would become a user who may not write here.
+  ((EUID != 0)) || echo "user root" >>mosquitto.conf
+  exec "$(mosquitto_path)" -c mosquitto.conf
+}
+
+probe() {
+  answers_tcp "${ports[0]}"
+}
+
+# Folders for administrators are not in everyone's PATH.
+mosquitto_path() {
+  PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin" command -v mosquitto || true
+}
