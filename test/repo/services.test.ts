@@ -94,7 +94,7 @@ test("compose.yaml opens the same ports, on the loopback interface alone", async
 
 test("compose.yaml asks each server on its own port whether it is well", async () => {
   for (const { name, ports } of await listed())
-    expect(composed[name]?.healthcheck.test.join(" ")).toMatch(new RegExp(`\\b127\\.0\\.0\\.1[: ](${ports.join("|")})\\b`));
+    expect(composed[name]?.healthcheck.test.join(" ")).toMatch(new RegExp(`\\b127\\.0\\.0\\.1[: /](${ports.join("|")})\\b`));
 });
 
 describe("a suite that needs servers", () => {
