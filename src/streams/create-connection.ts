@@ -13,6 +13,7 @@ import { PullQueue } from "./consume/pull.ts";
 import { type ConsumeSettings, requestOf, requireStream, settingsOf } from "./consume/resolve-options.ts";
 import { singleWorker, type Worker } from "./consume/work.ts";
 import { Emitter } from "./emitter.ts";
+import { endsWithin, goodbye } from "./ends-within.ts";
 import { type Drainable, limitOf, openSubscription, type OpenSubscription } from "./open-subscription.ts";
 import { type Propagated, requirePropagated, writePropagated } from "./propagation.ts";
 import { Publisher } from "./publisher.ts";
@@ -174,10 +175,11 @@ class TransportConnection<Native> implements Connection<Native> {
   }
 
   async #open(request: SubscribeRequest<Native>, consumer: Sink & Drainable): Promise<OpenSubscription> {
+    const { clock, logger } = this.#options;
     this.#requireOpen(request.stream);
     const opening = this.#transport.subscribe(request, consumer);
     const opened = opening.then((transport) =>
-      openSubscription({ request, transport, consumer, onEnded: (ended) => this.#subscriptions.delete(ended) }),
+      openSubscription({ request, transport, consumer, clock, logger, onEnded: (ended) => this.#subscriptions.delete(ended) }),
     );
     const answered = opened.then((subscription) => this.#subscriptions.add(subscription)).catch(() => {});
     this.#opening.add(answered);
@@ -198,27 +200,18 @@ class TransportConnection<Native> implements Connection<Native> {
   /** Handlers may publish until the last one has ended; only then are messages refused. */
   async #close(limit: number): Promise<void> {
     this.#enter("closing");
-    const giveUpAt = this.#options.clock.now() + limit;
-    await this.#within(giveUpAt, Promise.all(this.#opening));
+    const { clock, logger } = this.#options;
+    const giveUpAt = clock.now() + limit;
+    await endsWithin(clock, limit, Promise.all(this.#opening));
     const endings = await Promise.allSettled(
       Array.from(this.#subscriptions, (subscription) => subscription.close({ limit: this.#left(giveUpAt) })),
     );
     this.#enter("closed");
-    await this.#within(giveUpAt, this.#publisher.idle());
-    await this.#transport.close();
+    await endsWithin(clock, this.#left(giveUpAt), this.#publisher.idle());
+    if (!(await endsWithin(clock, goodbye, this.#transport.close())))
+      logger.warn({ broker: this.broker }, "the broker has not answered a goodbye");
     const failed = endings.find((ending) => ending.status === "rejected");
     if (failed !== undefined) throw failed.reason;
-  }
-
-  /** Waits for something that cannot fail, up to a time. */
-  async #within(giveUpAt: number, happening: Promise<unknown>): Promise<void> {
-    const { clock } = this.#options;
-    let cancel: (() => void) | undefined;
-    const limitReached = new Promise<void>((resolve) => {
-      cancel = clock.after(this.#left(giveUpAt), resolve);
-    });
-    await Promise.race([happening, limitReached]);
-    cancel?.();
   }
 
   #left(giveUpAt: number): number {

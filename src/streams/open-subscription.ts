@@ -1,7 +1,10 @@
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../context.ts";
 import type { CloseOptions, Subscription } from "./connection.ts";
 import type { SubscribeRequest, TransportSubscription } from "./transport.ts";
 
 import { invalidOption } from "../errors.ts";
+import { endsWithin, goodbye } from "./ends-within.ts";
 
 /** What stands between a transport and whoever handles what it delivers. */
 export interface Drainable {
@@ -18,23 +21,36 @@ export interface OpenSubscriptionOptions {
   readonly request: Pick<SubscribeRequest<unknown>, "stream" | "name">;
   readonly transport: TransportSubscription;
   readonly consumer: Drainable;
+  readonly clock: Clock;
+  readonly logger: Logger;
   /** Called once, when it has ended. */
   readonly onEnded: (subscription: OpenSubscription) => void;
 }
 
-/** A subscription that stops the deliveries, then drains what came, then leaves: in that order, so that all that was begun can be settled. */
-export function openSubscription({ request, transport, consumer, onEnded }: OpenSubscriptionOptions): OpenSubscription {
+/**
+ * A subscription that stops the deliveries, then drains what came, then leaves: in that order, so that all that was begun can be settled.
+ *
+ * A broker that does not answer holds nothing up for longer than the limit, and {@link goodbye} in the end.
+ */
+export function openSubscription(options: OpenSubscriptionOptions): OpenSubscription {
+  const { request, transport, consumer, clock, logger, onEnded } = options;
   let ending: Promise<void> | undefined;
 
+  const bounded = async (limit: number, what: string, asked: Promise<void>): Promise<void> => {
+    const { stream, name } = request;
+    if (!(await endsWithin(clock, limit, asked)))
+      logger.warn({ stream, name, limit }, `the broker has not answered a subscription that ${what}`);
+  };
   const end = async (limit: number, leave: () => Promise<void>): Promise<void> => {
+    const giveUpAt = clock.now() + limit;
     try {
-      await transport.stop();
+      await bounded(Math.max(limit, goodbye), "stops", transport.stop());
     } finally {
       try {
-        await consumer.drain(limit);
+        await consumer.drain(Math.max(0, giveUpAt - clock.now()));
       } finally {
         onEnded(subscription);
-        await leave();
+        await bounded(goodbye, "leaves", leave());
       }
     }
   };

@@ -31,10 +31,10 @@ export interface ConnectionKitOptions {
    */
   readonly crash?: (connection: Connection) => unknown;
   /**
-   * Cuts the connection to the broker and lets it come back.
+   * Cuts the connection to the broker, which is out of reach until the function that this returns is called.
    * @default the tests of that are skipped
    */
-  readonly interrupt?: (connection: Connection) => unknown;
+  readonly outage?: (connection: Connection) => Outage | Promise<Outage>;
   /**
    * Puts a record into the stream that is no message.
    * @default the tests of that are skipped
@@ -66,6 +66,9 @@ export interface ConnectionKitOptions {
    */
   readonly delay?: number;
 }
+
+/** Ends an outage: the broker is within reach again. */
+export type Outage = () => unknown;
 
 /**
  * Registers the tests that every Connection must pass: each sentence of the contracts of `Connection` and `Transport`, under the same words.
@@ -102,7 +105,7 @@ interface NeedCheck {
 const needs: Readonly<Record<ConnectionNeed, NeedCheck>> = {
   openAnother: { reason: "the kit was not given openAnother", isMet: ({ openAnother }) => openAnother !== undefined },
   crash: { reason: "the kit was not given crash", isMet: ({ crash }) => crash !== undefined },
-  interrupt: { reason: "the kit was not given interrupt", isMet: ({ interrupt }) => interrupt !== undefined },
+  outage: { reason: "the kit was not given outage", isMet: ({ outage }) => outage !== undefined },
   poison: { reason: "the kit was not given poison", isMet: ({ poison }) => poison !== undefined },
   durable: { reason: "features.durable is false", isMet: ({ features }) => features.durable },
   transient: { reason: "features.transient is false", isMet: ({ features }) => features.transient },
@@ -146,7 +149,7 @@ async function runOne({ run }: ConnectionTest, options: ConnectionKitOptions): P
 
 /** What the options give no means for does nothing here; no test that needs it is run. */
 async function benchOf(connection: Connection, opened: Connection[], options: ConnectionKitOptions): Promise<ConnectionBench> {
-  const { patience = 4_000, ackWait = 300, delay = 60, openAnother, crash, interrupt, poison } = options;
+  const { patience = 4_000, ackWait = 300, delay = 60, openAnother, crash, outage, poison } = options;
   // Names that differ by their beginning alone must stay apart.
   const end = randomUUID();
   const newStream = async (beginning?: string): Promise<string> =>
@@ -166,7 +169,10 @@ async function benchOf(connection: Connection, opened: Connection[], options: Co
       return another;
     },
     crash: async (crashing) => void (await crash?.(crashing)),
-    interrupt: async () => void (await interrupt?.(connection)),
+    async outage() {
+      const end = await outage?.(connection);
+      return async () => void (await end?.());
+    },
     poison: async (stream) => void (await poison?.(connection, stream)),
   };
 }

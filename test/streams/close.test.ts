@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 
+import type { Inbound, Transport } from "../../src/streams/index.ts";
+
 import { gate, order, streamsBench } from "./bench.ts";
 
 test("close waits for what is being worked on, and gives back what has not begun", async () => {
@@ -151,3 +153,57 @@ test("a subscription that cannot stop is told of, after everything else was clos
 
   expect(closed).toEqual(["orders", "bills", "transport"]);
 });
+
+test("the next message of a key does not wait until the broker has answered the acknowledgement, and close does", async () => {
+  const { connect, settle } = streamsBench();
+  const { opened: answered, open: answer } = gate();
+  const connection = connect({}, (transport) =>
+    alterDeliveries(transport, (inbound) => ({ ...inbound, ack: () => answered.then(() => inbound.ack()) })),
+  );
+  const got: string[] = [];
+  await connection.subscribe("orders", async (_ctx, { id }) => void got.push(id));
+  await connection.publishBatch("orders", [order("1"), order("2")]);
+  await settle();
+
+  let isClosed = false;
+  const closing = connection.close().then(() => void (isClosed = true));
+  await settle();
+  expect([got, isClosed]).toEqual([["1", "2"], false]);
+  answer();
+  await closing;
+  await connect().subscribe("orders", async (_ctx, { id }) => void got.push(id));
+  await settle();
+
+  expect(got).toEqual(["1", "2"]);
+});
+
+test.each(["stop", "ack", "close"] as const)("close ends although the broker never answers: %s", async (silent) => {
+  const { connect, clock } = streamsBench();
+  const never = (): Promise<void> => new Promise(() => {});
+  const connection = connect({}, (transport) => ({
+    ...alterDeliveries(transport, (inbound) => (silent === "ack" ? { ...inbound, ack: never } : inbound)),
+    async subscribe(request, sink) {
+      const subscription = await transport.subscribe(request, sink);
+      return silent === "ack" ? subscription : { ...subscription, [silent]: never };
+    },
+    close: silent === "close" ? never : () => transport.close(),
+  }));
+  await connection.subscribe("orders", async () => {});
+  await connection.publish("orders", order("1"));
+  await clock.advance(0);
+
+  let isClosed = false;
+  const closing = connection.close({ limit: 1_000 }).then(() => void (isClosed = true));
+  await clock.advance(20_000);
+
+  expect(isClosed).toBe(true);
+  await closing;
+});
+
+function alterDeliveries(transport: Transport, alter: (inbound: Inbound) => Inbound): Transport {
+  return {
+    ...transport,
+    subscribe: (request, sink) =>
+      transport.subscribe(request, { lost: (error) => sink.lost(error), deliver: (inbound) => sink.deliver(alter(inbound)) }),
+  };
+}

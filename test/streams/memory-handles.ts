@@ -6,6 +6,7 @@ import { createMessage } from "../../src/message.ts";
 import { createConnection, memoryBroker } from "../../src/streams/index.ts";
 import { MemoryStreams } from "../../src/streams/memory/memory-broker.ts";
 import { memoryTransport } from "../../src/streams/memory/memory-transport.ts";
+import { breakable, type BreakableTransport } from "./breakable-transport.ts";
 
 /** How the connections differ from good ones. */
 export interface Alterations {
@@ -17,10 +18,10 @@ export interface Alterations {
 export function memoryHandles({ alter = same, alterConnection = same }: Alterations = {}): {
   readonly options: Omit<ConnectionKitOptions, "test">;
 } {
-  const handles = new Map<Connection, { readonly transport: Transport; readonly broker: MemoryStreams }>();
+  const handles = new Map<Connection, { readonly transport: BreakableTransport; readonly broker: MemoryStreams }>();
 
   const connect = (broker: MemoryStreams): Connection => {
-    const transport = memoryTransport(broker);
+    const transport = breakable(memoryTransport(broker));
     const connection = alterConnection(createConnection(alter(withPoison(transport)), { clock: broker.clock }));
     handles.set(connection, { transport, broker });
     return connection;
@@ -35,6 +36,7 @@ export function memoryHandles({ alter = same, alterConnection = same }: Alterati
       open,
       openAnother: (first) => connect(handles.get(first)?.broker ?? new MemoryStreams({})),
       crash: (connection) => handles.get(connection)?.transport.close(),
+      outage: (connection) => handles.get(connection)?.transport.break() ?? (() => {}),
       poison: (connection, stream) => connection.publish(stream, createMessage({ ...poison, key: "" })),
       features: memoryTransport(new MemoryStreams({})).features,
     },

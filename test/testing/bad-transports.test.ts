@@ -6,10 +6,11 @@ import { connectionKit } from "../../src/testing/connection-kit.ts";
 import { type Alterations, memoryHandles } from "../streams/memory-handles.ts";
 import { badConnections } from "./bad-transports/bad-connections.ts";
 import { badDeliveries } from "./bad-transports/bad-deliveries.ts";
+import { badOutages } from "./bad-transports/bad-outages.ts";
 import { badMessages } from "./bad-transports/bad-messages.ts";
 import { badSubscriptions } from "./bad-transports/bad-subscriptions.ts";
 
-const badTransports: readonly BadTransport[] = [...badConnections, ...badMessages, ...badDeliveries, ...badSubscriptions];
+const badTransports: readonly BadTransport[] = [...badConnections, ...badMessages, ...badDeliveries, ...badSubscriptions, ...badOutages];
 
 describe("the kit catches a transport in which", () => {
   test.concurrent.each(badTransports.flatMap(({ caughtBy, ...transport }) => caughtBy.map((title) => ({ ...transport, title }))))(
@@ -49,7 +50,7 @@ test("what a connection does not offer is skipped by name, with the reason", () 
 
   expect(Object.fromEntries(skipped)).toMatchObject({
     "a message is not acknowledged before its handler has finished": "features.durable is false",
-    "a connection that is cut and comes back loses nothing": "the kit was not given interrupt",
+    "a connection that is cut and comes back loses nothing": "the kit was not given outage",
     "backfill by time begins with the first message from then on": 'features.backfill has no "time"',
     "serial works on one message at a time in the order of the stream, and a failure blocks what follows": "features.serial is false",
     "the followers of a failed message wait behind it, and other keys flow": 'features.keyOrder is "none"',

@@ -6,6 +6,7 @@ import type { Inbound, Sink } from "../transport.ts";
 import type { Worker } from "./work.ts";
 
 import { EventDriverError, quote } from "../../errors.ts";
+import { endsWithin, goodbye } from "../ends-within.ts";
 import { AckWaits } from "./ack-waits.ts";
 import { asDeadLetter, type DeadLetterSettings } from "./dead-letters.ts";
 import { Job } from "./job.ts";
@@ -39,8 +40,10 @@ export class Consumer implements Sink {
   readonly #options: ConsumerOptions;
   readonly #lanes: Lanes<Job>;
   readonly #ackWaits: AckWaits | undefined;
-  /** What is not settled yet. */
+  /** What nobody has said a last word on yet. */
   readonly #jobs = new Set<Job>();
+  /** Acknowledgements that the broker has not answered yet. Nobody waits for them but the end. */
+  readonly #answers = new Set<Promise<void>>();
   #delivered = 0;
 
   constructor(options: ConsumerOptions) {
@@ -86,15 +89,10 @@ export class Consumer implements Sink {
   /** Gives back what has not begun and waits for what has: not longer than `limit` milliseconds, then that is given up. */
   async drain(limit: number): Promise<void> {
     const { clock, worker } = this.#options;
-    const finished = this.#lanes.stop();
+    const finished = this.#lanes.stop().then(() => Promise.all(this.#answers));
     worker.flush();
-    let cancelLimit: (() => void) | undefined;
-    const limitReached = new Promise<void>((resolve) => {
-      cancelLimit = clock.after(limit, resolve);
-    });
-    await Promise.race([finished, limitReached]);
-    cancelLimit?.();
-    await this.#giveUp();
+    await endsWithin(clock, limit, finished);
+    await endsWithin(clock, goodbye, this.#giveUp());
   }
 
   #laneOf(inbound: Inbound): string {
@@ -154,13 +152,24 @@ export class Consumer implements Sink {
     return this.#acknowledge(job);
   }
 
-  async #acknowledge(job: Job): Promise<undefined> {
+  /**
+   * The lane does not wait for the answer: whoever is next has nothing to fear from an acknowledgement that gets lost, for a message that comes again
+   * comes after it has been done.
+   */
+  #acknowledge(job: Job): undefined {
+    this.#jobs.delete(job);
+    this.#ackWaits?.delete(job.inbound);
+    const answer = this.#answerTo(job).finally(() => this.#answers.delete(answer));
+    this.#answers.add(answer);
+  }
+
+  async #answerTo(job: Job): Promise<void> {
     try {
       await job.inbound.ack();
     } catch (error) {
       this.#warn(job.inbound, error, "a message was not acknowledged and may be delivered again");
     }
-    return this.#forget(job);
+    job.end();
   }
 
   async #release(job: Job, delay: number): Promise<undefined> {

@@ -11,7 +11,7 @@ import { createMessage, type Message, type StorableContent } from "../../message
 export type ConnectionNeed =
   | "openAnother"
   | "crash"
-  | "interrupt"
+  | "outage"
   | "poison"
   | "durable"
   | "transient"
@@ -55,8 +55,8 @@ export interface ConnectionBench {
   readonly openAnother: () => Promise<Connection>;
   /** Ends a connection as with its process. */
   readonly crash: (connection: Connection) => Promise<void>;
-  /** Cuts the connection to the broker, which then comes back. */
-  readonly interrupt: () => Promise<void>;
+  /** Takes the broker out of reach until what this gives is called. */
+  readonly outage: () => Promise<() => Promise<void>>;
   /** Puts a record into the stream that is no message. */
   readonly poison: (stream: string) => Promise<void>;
 }

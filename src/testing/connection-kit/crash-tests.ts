@@ -119,17 +119,76 @@ export const crashTests: readonly ConnectionTest[] = [
   },
   {
     title: "a connection that is cut and comes back loses nothing",
-    needs: ["interrupt"],
-    async run({ connection, stream, until, interrupt }) {
+    needs: ["outage"],
+    async run({ connection, stream, until, outage }) {
       const { ids, handle } = recorder();
       await connection.subscribe(stream, handle);
       await publishAll(connection, stream, samples(100, 10));
 
-      await interrupt();
+      const end = await outage();
+      await end();
       await until("it is connected again", () => connection.status().state === "connected");
       await publishAll(connection, stream, samples(200, 10).slice(100));
 
       await until("all messages came", () => new Set(ids()).size === 200);
+    },
+  },
+  {
+    title: "what is published while the broker is out of reach is delivered afterwards, unless it was refused",
+    needs: ["outage"],
+    async run({ connection, stream, patience, until, outage }) {
+      const { ids, handle } = recorder();
+      await connection.subscribe(stream, handle);
+      await publishAll(connection, stream, samples(10, 10));
+      const end = await outage();
+
+      const publishing = connection.publishBatch(stream, samples(60, 10).slice(10), { signal: AbortSignal.timeout(patience / 2) });
+      await pause(50);
+      await end();
+      const published = (await publishing).flatMap((settlement) => (settlement.status === "published" ? [settlement.id] : []));
+      await until("it takes messages again", () => connection.status().state === "connected");
+      await publishAll(connection, stream, [sample("afterwards")]);
+
+      const expected = [...samples(10, 10).map(({ id }) => id), ...published, "afterwards"];
+      await until("all that was published came", () => expected.every((id) => ids().includes(id)));
+    },
+  },
+  {
+    title: "publish gives up when its signal aborts, also while the broker is out of reach",
+    needs: ["outage"],
+    async run({ connection, stream, until, outage }) {
+      await publishAll(connection, stream, samples(2, 2));
+      const end = await outage();
+      const giveUp = new AbortController();
+      const statuses: string[] = [];
+      void connection
+        .publishBatch(stream, samples(5, 1), { signal: giveUp.signal })
+        .then((settlements) => statuses.push(...settlements.map(({ status }) => status)));
+      await pause(20);
+
+      giveUp.abort(new Error("enough"));
+      await until("publish has given up", () => statuses.length === 5).finally(() => void end());
+
+      assert.deepEqual(new Set(statuses), new Set(["failed"]), "nothing is reported as published");
+    },
+  },
+  {
+    title: "members that come and go while handlers run lose nothing",
+    needs: ["openAnother"],
+    async run({ connection, stream, until, openAnother }) {
+      const { ids, handle } = recorder(() => pause(5));
+      await connection.subscribe(stream, handle, { maxInFlight: 32 });
+      const publishing = publishAll(connection, stream, samples(500, 50));
+
+      for (let round = 0; round < 3; round += 1) {
+        const member = await openAnother();
+        await member.subscribe(stream, handle, { maxInFlight: 32 });
+        await pause(30);
+        await member.close();
+      }
+      await publishing;
+
+      await until("all messages came", () => new Set(ids()).size === 500);
     },
   },
 ];

@@ -66,6 +66,7 @@ export const badDeliveries: readonly BadTransport[] = [
       "release with a delay delivers again not sooner than that",
       "close finishes what is being worked on and gives back the rest: nothing is lost, and nothing done twice",
       "close waits no longer than its limit, then the signal aborts and the message is delivered again",
+      "members that come and go while handlers run lose nothing",
     ],
     alter: delivering((inbound) => ({ ...inbound, release: () => inbound.ack() })),
   },
