@@ -6,7 +6,7 @@ import type { Sink, SubscribeRequest, Transport } from "./transport.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { liveSignal, silentLogger } from "../context.ts";
 import { EventDriverError, invalidOption, quote } from "../errors.ts";
-import type { Message } from "../message.ts";
+import { type Message, withAttributes } from "../message.ts";
 import { batchWorker } from "./consume/batches.ts";
 import { Consumer } from "./consume/consumer.ts";
 import { PullQueue } from "./consume/pull.ts";
@@ -24,6 +24,11 @@ export interface ConnectionOptions {
    * @default none
    */
   readonly propagate?: readonly Propagated[];
+  /**
+   * Who publishes: it becomes the attribute `client` of each message that has none.
+   * @default none
+   */
+  readonly client?: string;
   /**
    * How many messages may wait for the broker's answer, or to be sent, before `publish` refuses more.
    * @default 10_000
@@ -50,19 +55,25 @@ export function createConnection<Native>(transport: Transport<Native>, options: 
   return new TransportConnection(transport, withDefaults(options));
 }
 
-function withDefaults(options: ConnectionOptions): Required<ConnectionOptions> {
-  const { propagate = [], publishBuffer = 10_000, logger = silentLogger, clock = systemClock } = options;
+interface ResolvedOptions extends Required<Omit<ConnectionOptions, "client">> {
+  readonly client: string | undefined;
+}
+
+function withDefaults(options: ConnectionOptions): ResolvedOptions {
+  const { propagate = [], client, publishBuffer = 10_000, logger = silentLogger, clock = systemClock } = options;
   requirePropagated(propagate);
+  if (client !== undefined && (typeof client !== "string" || client === ""))
+    throw invalidOption("createConnection", "client", client, "a string that is not empty");
   if (publishBuffer !== Infinity && !(Number.isInteger(publishBuffer) && publishBuffer >= 1))
     throw invalidOption("createConnection", "publishBuffer", publishBuffer, "a whole number from 1, or Infinity");
-  return { propagate, publishBuffer, logger, clock };
+  return { propagate, client, publishBuffer, logger, clock };
 }
 
 class TransportConnection<Native> implements Connection<Native> {
   readonly broker: string;
   readonly features: Connection<Native>["features"];
   readonly #transport: Transport<Native>;
-  readonly #options: Required<ConnectionOptions>;
+  readonly #options: ResolvedOptions;
   readonly #emitter: Emitter;
   readonly #publisher: Publisher;
   readonly #subscriptions = new Set<OpenSubscription>();
@@ -71,7 +82,7 @@ class TransportConnection<Native> implements Connection<Native> {
   #state: ConnectionState = "connected";
   #closing: Promise<void> | undefined;
 
-  constructor(transport: Transport<Native>, options: Required<ConnectionOptions>) {
+  constructor(transport: Transport<Native>, options: ResolvedOptions) {
     this.broker = transport.name;
     this.features = transport.features;
     this.#transport = transport;
@@ -156,7 +167,9 @@ class TransportConnection<Native> implements Connection<Native> {
   async #publish(stream: string, message: Message, { context, signal }: PublishOptions): Promise<string> {
     if (this.#state === "closed") throw closed(this.broker, `message ${quote(message.id)} was not published`);
     if (typeof message.content !== "string" && !(message.content instanceof Uint8Array)) throw notStorable(message);
-    const given = context === undefined ? message : writePropagated(message, context, this.#options.propagate);
+    const { propagate, client } = this.#options;
+    const signed = client === undefined || message.attributes["client"] !== undefined ? message : withAttributes(message, { client });
+    const given = context === undefined ? signed : writePropagated(signed, context, propagate);
     return this.#publisher.publish(stream, given, { signal: bothSignals(signal, context && liveSignal(context)) });
   }
 

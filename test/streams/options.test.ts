@@ -106,6 +106,7 @@ test("bad options of a connection are refused when it is made", () => {
 
   expect(() => memoryConnection({ publishBuffer: 0 })).toThrow("createConnection: publishBuffer is 0");
   expect(() => memoryConnection({ propagate: [{ attribute: "Tenant-Id", value }] })).toThrow("createConnection: propagate");
+  expect(() => memoryConnection({ client: "" })).toThrow("createConnection: client");
   expect(() => memoryConnection({ broker: foreign })).toThrow("memoryConnection: broker");
   expect(() => memoryBroker({ history: -1 })).toThrow("memoryBroker: history is -1");
 });

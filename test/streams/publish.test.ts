@@ -143,6 +143,21 @@ test("declared context values travel with a message; what it says itself stays",
   ]);
 });
 
+test("each message says which client has published it, unless it says so itself", async () => {
+  const { connection, settle } = streamsBench({ client: "shop" });
+  const got: unknown[] = [];
+  await connection.subscribe("orders", async (_ctx, { id, attributes }) => void got.push([id, attributes["client"]]));
+
+  await connection.publish("orders", order("1"));
+  await connection.publish("orders", { ...order("2"), attributes: { client: "till" } });
+  await settle();
+
+  expect(got).toEqual([
+    ["1", "shop"],
+    ["2", "till"],
+  ]);
+});
+
 test("a context's signal gives up the publishing", async () => {
   const { connection } = streamsBench();
   const controller = new AbortController();
