@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
@@ -47,6 +47,73 @@ test("a server that was killed is said to have ended, and starts again with what
   expect(status.output).toContain("fake: has ended by itself");
   expect(restarted.ok).toBe(true);
   expect(await (await fetch(`${project.url}/stored`)).text()).toBe("order");
+});
+
+test("kill ends a server with all that it has started, and what it had stored stays", async () => {
+  const project = await projectWith({ serve: 'node "$here/../../server.mjs" "${ports[0]}"; true' });
+  await project.run("start");
+  await fetch(`${project.url}/store/order`);
+
+  const killed = await project.run("kill");
+
+  expect(killed).toMatchObject({ ok: true, output: "fake: was killed\n" });
+  await expect(fetch(project.url)).rejects.toThrow("fetch failed");
+  expect((await project.run("kill")).output).toBe("fake: does not run\n");
+  await project.run("start");
+  expect(await (await fetch(`${project.url}/stored`)).text()).toBe("order");
+});
+
+test("what outlived a server that someone else has killed is ended by a start", async () => {
+  const project = await projectWith({ serve: 'node "$here/../../server.mjs" "${ports[0]}"; true' });
+  await project.run("start");
+
+  process.kill(project.process(), "SIGKILL");
+  const started = await project.run("start");
+
+  expect(started).toMatchObject({ ok: true, output: `fake: is ready on port ${project.port}\n` });
+});
+
+test("an instance shares the program, and nothing that runs or is stored", async () => {
+  const project = await projectWith();
+  const instance = await project.instance("second");
+  await project.run("start");
+  await fetch(`${project.url}/store/order`);
+
+  const started = await instance.run("start");
+  const stored = await (await fetch(`${instance.url}/stored`)).text();
+  const stopped = await instance.run("stop");
+
+  expect(started.output).toBe(`fake: is ready on port ${instance.port}\n`);
+  expect(stored).toBe("");
+  expect(stopped.output).toBe("fake: has stopped\n");
+  expect(existsSync(project.path(".services/fake/instances/second"))).toBe(false);
+  expect(await (await fetch(`${project.url}/stored`)).text()).toBe("order");
+});
+
+test("a stop ends the instances too that were left behind", async () => {
+  const project = await projectWith();
+  const instance = await project.instance("forgotten");
+  await instance.run("start");
+
+  const stopped = await project.run("stop");
+
+  expect(stopped).toMatchObject({ ok: true, output: "fake: has stopped\n" });
+  await expect(fetch(instance.url)).rejects.toThrow("fetch failed");
+});
+
+test("a program outside of the installed ones is installed again when it is gone", async () => {
+  const project = await projectWith({
+    install: 'touch "$home/elsewhere"',
+    more: "is_present() { [[ -e $home/elsewhere ]]; }",
+  });
+  await project.run("install");
+  const present = await project.run("install");
+  rmSync(project.path(".services/fake/elsewhere"));
+
+  const gone = await project.run("install");
+
+  expect(present.output).toBe("");
+  expect(gone.output).toContain("fake: installs fake 1\n");
 });
 
 test("what a server has stored is gone when it was stopped", async () => {
@@ -231,12 +298,17 @@ interface FakeServer {
   readonly more?: string;
 }
 
-interface Project {
+/** One running server: the project's own, or a further instance of it. */
+interface Instance {
   readonly port: number;
   readonly url: string;
+  run(...args: readonly string[]): Promise<Outcome>;
+}
+
+interface Project extends Instance {
+  instance(name: string): Promise<Instance>;
   path(name: string): string;
   command(...args: readonly string[]): [string, ...string[]];
-  run(...args: readonly string[]): Promise<Outcome>;
   change(fake: FakeServer): void;
   /** Number and birth of the process, as they are kept on file. */
   processFile(): string[];
@@ -251,13 +323,15 @@ async function projectWith(fake: FakeServer = {}): Promise<Project> {
     copyFileSync(join(projectRoot, script), join(folder, script));
     chmodSync(join(folder, script), 0o755);
   }
-  const command = (...args: readonly string[]): [string, ...string[]] => [
+  const commandOf = (instance: string, offset: number, args: readonly string[]): [string, ...string[]] => [
     "env",
     "EVENT_DRIVER_SERVICES=",
-    "EVENT_DRIVER_PORT_OFFSET=",
+    `EVENT_DRIVER_INSTANCE=${instance}`,
+    `EVENT_DRIVER_PORT_OFFSET=${offset}`,
     join(folder, "scripts/services"),
     ...args,
   ];
+  const command = (...args: readonly string[]): [string, ...string[]] => commandOf("", 0, args);
   const run = (...args: readonly string[]): Promise<Outcome> => runCommand(command(...args), { cwd: folder });
   onTestFinished(async () => void (await run("stop")));
   const processFile = (): string[] => readFileSync(join(folder, ".services/fake/process"), "utf8").trim().split(" ");
@@ -265,6 +339,14 @@ async function projectWith(fake: FakeServer = {}): Promise<Project> {
   return {
     port,
     url: `http://127.0.0.1:${port}`,
+    instance: async (name) => {
+      const other = await freePort();
+      return {
+        port: other,
+        url: `http://127.0.0.1:${other}`,
+        run: (...args) => runCommand(commandOf(name, other - port, args), { cwd: folder }),
+      };
+    },
     path: (name) => join(folder, name),
     command,
     run,
