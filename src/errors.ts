@@ -3,6 +3,7 @@ const mark: symbol = Symbol.for("event-driver.error");
 /** Every code an error of this project can carry. docs/errors.md has a section for each. */
 export type ErrorCode =
   | "ERR_CONNECTION_CLOSED"
+  | "ERR_CONNECTION_FAILED"
   | "ERR_CRASHED"
   | "ERR_DECODE_FAILED"
   | "ERR_DELIVERY_LOST"
@@ -40,6 +41,7 @@ export type ErrorCode =
   | "ERR_TERMINAL"
   | "ERR_TIMEOUT"
   | "ERR_TOO_LARGE"
+  | "ERR_TOPOLOGY"
   | "ERR_UNSUPPORTED";
 
 export interface ErrorDetails {
