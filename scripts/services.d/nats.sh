@@ -16,6 +16,7 @@ serve() {
 server_name: "event-driver-${ports[0]}"
 listen: "127.0.0.1:${ports[0]}"
 http: "127.0.0.1:${ports[1]}"
+max_payload: 8MB
 jetstream { store_dir: "$data/jetstream", max_mem: 256MB, max_file: 4GB }
 CONF
   exec "$program/bin/nats-server" -c server.conf
