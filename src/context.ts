@@ -166,6 +166,11 @@ export function interruptible(ctx: Context, interrupt: Interrupt, added: object)
   return Object.defineProperty(deriveContext(ctx, added), "signal", { get: () => interrupt.signal });
 }
 
+/** @internal A context to start with whose signal `interrupt` drives, and with more on it: {@link createContext} for whoever has many to make. */
+export function startContext(options: Omit<ContextOptions, "signal">, interrupt: Interrupt, added: object): Context {
+  return Object.assign(new RootContext(rootOf(options), options.deadline, interrupt, noStages, [], true), added);
+}
+
 /**
  * @internal An AbortController made only when someone asks for its signal: most messages never ask, and one costs more than a whole pass.
  *

@@ -1,6 +1,6 @@
 import type { Message } from "../message.ts";
 
-import { type Context, type ContextValue, contextValue } from "../context.ts";
+import type { Context } from "../context.ts";
 
 /** One message as a broker has handed it over, and what the broker says of it. */
 export interface Delivery {
@@ -21,8 +21,13 @@ export interface Delivery {
   readonly ackTime: number | undefined;
 }
 
-/** @internal What {@link deliveryOf} reads. */
-export const deliveryValue: ContextValue<Delivery> = contextValue("delivery");
+/** @internal What tells of its delivery when it is asked: hardly any handler does. */
+export interface DeliverySource {
+  delivery(): Delivery;
+}
+
+/** @internal Where a context has the one that {@link deliveryOf} asks. */
+export const deliverySource: unique symbol = Symbol("delivery");
 
 /**
  * The delivery that a handler is working on; `undefined` where the message came another way, or in a batch.
@@ -33,5 +38,6 @@ export const deliveryValue: ContextValue<Delivery> = contextValue("delivery");
  * });
  */
 export function deliveryOf(ctx: Context): Delivery | undefined {
-  return deliveryValue.get(ctx);
+  const source: DeliverySource | undefined = Reflect.get(ctx, deliverySource);
+  return source?.delivery();
 }

@@ -72,10 +72,10 @@ async function workOn(batch: readonly Kept[], { target, clock, logger, concurren
   const controller = new AbortController();
   // Only when no message of it is ours any more: one that was lost must not stop the others.
   const onAbort = (): void => {
-    const last = jobs.find((job) => job.signal.aborted);
-    if (jobs.every((job) => job.signal.aborted)) controller.abort(last?.signal.reason);
+    const last = jobs.find((job) => job.interrupt.signal.aborted);
+    if (jobs.every((job) => job.interrupt.signal.aborted)) controller.abort(last?.interrupt.signal.reason);
   };
-  for (const job of jobs) job.signal.addEventListener("abort", onAbort, { once: true });
+  for (const job of jobs) job.interrupt.signal.addEventListener("abort", onAbort, { once: true });
   const attempt = Math.min(...jobs.map((job) => job.attempt));
   const ctx = createContext({ signal: controller.signal, attempt, clock, logger });
   try {
@@ -88,7 +88,7 @@ async function workOn(batch: readonly Kept[], { target, clock, logger, concurren
   } catch (error) {
     return jobs.map(() => failed(error));
   } finally {
-    for (const job of jobs) job.signal.removeEventListener("abort", onAbort);
+    for (const job of jobs) job.interrupt.signal.removeEventListener("abort", onAbort);
   }
 }
 

@@ -42,8 +42,9 @@ export class Consumer implements Sink {
   readonly #ackWaits: AckWaits | undefined;
   /** What nobody has said a last word on yet. */
   readonly #jobs = new Set<Job>();
-  /** Acknowledgements that the broker has not answered yet. Nobody waits for them but the end. */
-  readonly #answers = new Set<Promise<void>>();
+  /** How many acknowledgements the broker has not answered yet. Nobody waits for them but the end. */
+  #unanswered = 0;
+  #whenAnswered: (() => void) | undefined;
   #delivered = 0;
 
   constructor(options: ConsumerOptions) {
@@ -89,7 +90,7 @@ export class Consumer implements Sink {
   /** Gives back what has not begun and waits for what has: not longer than `limit` milliseconds, then that is given up. */
   async drain(limit: number): Promise<void> {
     const { clock, worker } = this.#options;
-    const finished = this.#lanes.stop().then(() => Promise.all(this.#answers));
+    const finished = this.#lanes.stop().then(() => this.#answered());
     worker.flush();
     await endsWithin(clock, limit, finished);
     await endsWithin(clock, goodbye, this.#giveUp());
@@ -159,17 +160,24 @@ export class Consumer implements Sink {
   #acknowledge(job: Job): undefined {
     this.#jobs.delete(job);
     this.#ackWaits?.delete(job.inbound);
-    const answer = this.#answerTo(job).finally(() => this.#answers.delete(answer));
-    this.#answers.add(answer);
+    this.#unanswered += 1;
+    job.inbound.ack().then(
+      () => this.#end(job),
+      (error: unknown) => {
+        this.#warn(job.inbound, error, "a message was not acknowledged and may be delivered again");
+        this.#end(job);
+      },
+    );
   }
 
-  async #answerTo(job: Job): Promise<void> {
-    try {
-      await job.inbound.ack();
-    } catch (error) {
-      this.#warn(job.inbound, error, "a message was not acknowledged and may be delivered again");
-    }
+  #end(job: Job): void {
     job.end();
+    this.#unanswered -= 1;
+    if (this.#unanswered === 0) this.#whenAnswered?.();
+  }
+
+  #answered(): Promise<void> {
+    return this.#unanswered === 0 ? Promise.resolve() : new Promise((resolve) => (this.#whenAnswered = resolve));
   }
 
   async #release(job: Job, delay: number): Promise<undefined> {
@@ -190,7 +198,7 @@ export class Consumer implements Sink {
   /** Nobody waits for it any longer: whoever works on it is told, and the broker has it again. */
   async #giveUp(): Promise<void> {
     const jobs = [...this.#jobs];
-    for (const job of jobs) job.abort(closedOver(job));
+    for (const job of jobs) job.interrupt.abort(closedOver(job));
     for (const job of jobs) await this.#release(job, 0);
   }
 

@@ -1,15 +1,18 @@
 import type { Delivery } from "../delivery.ts";
 import type { Inbound } from "../transport.ts";
 
+import { Interrupt } from "../../context.ts";
+
 /** One delivery on its way through a subscription. */
 export class Job {
   readonly inbound: Inbound;
   readonly stream: string;
   /** When it failed first, in epoch milliseconds, as far as this subscription knows. */
   firstFailedAt: number | undefined;
+  /** Aborts when the delivery is no longer ours, or nobody waits for it any longer. */
+  readonly interrupt: Interrupt = new Interrupt({ live: true });
   /** Told when the delivery is no longer ours. */
   onLost: () => void = () => {};
-  readonly #controller = new AbortController();
   /** Attempts that were made in memory, and that the broker knows nothing of. */
   #retries = 0;
   #isGone = false;
@@ -19,11 +22,6 @@ export class Job {
     this.stream = stream;
     if (inbound.signal?.aborted) this.#onLost();
     else inbound.signal?.addEventListener("abort", this.#onLost, { once: true });
-  }
-
-  /** Aborts when the delivery is no longer ours, or nobody waits for it any longer. */
-  get signal(): AbortSignal {
-    return this.#controller.signal;
   }
 
   /** Whether there is nothing left to settle. */
@@ -37,11 +35,6 @@ export class Job {
 
   countRetry(): void {
     this.#retries += 1;
-  }
-
-  /** Whoever works on it should stop. */
-  abort(reason: unknown): void {
-    this.#controller.abort(reason);
   }
 
   /** The last thing to be done with it. */
@@ -66,7 +59,7 @@ export class Job {
 
   readonly #onLost = (): void => {
     this.#isGone = true;
-    this.abort(this.inbound.signal?.reason);
+    this.interrupt.abort(this.inbound.signal?.reason);
     this.onLost();
   };
 }

@@ -77,7 +77,7 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
     });
     cancelLimit?.();
     for (const job of this.#taken) {
-      job.abort(closedOver());
+      job.interrupt.abort(closedOver());
       await this.#giveBack(job);
     }
   }
@@ -98,7 +98,7 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
     return {
       ...job.delivery(),
       ...(inbound.failure !== undefined && { failure: inbound.failure }),
-      signal: job.signal,
+      signal: job.interrupt.signal,
       ack: () => this.#settle(job, () => inbound.ack()),
       nack: async ({ delay = 0 } = {}) => {
         if (!(delay >= 0)) throw invalidOption("nack", "delay", delay, "milliseconds from 0");

@@ -6,8 +6,8 @@ import type { Propagated } from "../propagation.ts";
 import type { Job } from "./job.ts";
 import type { Outcome } from "./settle.ts";
 
-import { createContext } from "../../context.ts";
-import { deliveryValue } from "../delivery.ts";
+import { startContext } from "../../context.ts";
+import { deliverySource } from "../delivery.ts";
 import { readPropagated } from "../propagation.ts";
 
 /** What works on jobs. */
@@ -33,7 +33,7 @@ export function singleWorker({ target, clock, logger, propagate }: WorkerOptions
   return {
     async work(job) {
       const { message } = job.inbound;
-      const ctx = deliveryValue.set(createContext({ signal: job.signal, attempt: job.attempt, clock, logger }), job.delivery());
+      const ctx = startContext({ attempt: job.attempt, clock, logger }, job.interrupt, { [deliverySource]: job });
       try {
         await process(readPropagated(ctx, message, propagate), message);
         return { status: "done" };
