@@ -30,14 +30,14 @@ export interface ToMessageOptions extends KeyOptions {
   readonly fallbackKey?: string | undefined;
 }
 
-/** The extension that carries a message's `source` where the CloudEvents `source` alone would give another one, as after `renameSources`. */
-const sourceNameExtension = "sourcename";
+/** @internal The extension that carries a message's `source` where the CloudEvents `source` alone would give another one, as after `renameSources`. */
+export const sourceNameExtension = "sourcename";
 
-/** Attributes that a message keeps as parts of its own. */
-const partNames: ReadonlySet<string> = new Set(["id", "source", "type", "time", "specversion"]);
+/** @internal Attributes that a message keeps as parts of its own. */
+export const partNames: ReadonlySet<string> = new Set(["id", "source", "type", "time", "specversion"]);
 
-/** CloudEvents 1.0.2, "Context Attributes": these are either not there or not empty. */
-const neverEmpty: ReadonlySet<string> = new Set(["subject", "dataschema", "datacontenttype"]);
+/** @internal CloudEvents 1.0.2, "Context Attributes": these are either not there or not empty. */
+export const neverEmpty: ReadonlySet<string> = new Set(["subject", "dataschema", "datacontenttype"]);
 
 /**
  * The message that a CloudEvent is; {@link toWire} is the way back.
@@ -126,8 +126,8 @@ function required(attributes: Readonly<Record<string, string>>, name: string): s
   return value;
 }
 
-/** The short name of a CloudEvents source: what follows its last `#`, else the whole. */
-function nameIn(source: string): string {
+/** @internal The short name of a CloudEvents source: what follows its last `#`, else the whole. */
+export function nameIn(source: string): string {
   return source.slice(source.lastIndexOf("#") + 1) || source;
 }
 

@@ -49,3 +49,17 @@ function decodeBytes(value: string): string | undefined {
   }
   return utf8(bytes.subarray(0, length));
 }
+
+/**
+ * Writes the value of a `ce-` header (section 3.1.3.2): everything but printable ASCII is percent-encoded as UTF-8, and so are the space, the quotation mark
+ * and the percent sign. The SDK writes such values as they are: a header with an umlaut, an emoji or a line break in it is then refused or read as something
+ * else.
+ */
+export function encodeHeaderValue(value: string): string {
+  for (let at = 0; at < value.length; at += 1) {
+    const code = value.charCodeAt(at);
+    if (code <= 0x20 || code > 0x7e || code === 0x22 || code === percent)
+      return value.replace(/[^\x21\x23\x24\x26-\x7e]+/g, encodeURIComponent);
+  }
+  return value;
+}

@@ -3,7 +3,8 @@ import { invalidOption, type Message } from "event-driver";
 import type { KeyOptions } from "../event/key.ts";
 
 import { invalidMessage } from "../errors.ts";
-import { isUtf8Charset, parseMediaType } from "./media-type.ts";
+import { encodeHeaderValue } from "./header-value.ts";
+import { inUtf8 } from "./media-type.ts";
 import { isJson, structuredJson } from "./structured-json.ts";
 import { toWire, type WireEvent } from "../event/wire-event.ts";
 
@@ -56,7 +57,7 @@ export function encodeEvent(event: WireEvent, mode: ContentPlacement, id: string
 function binary({ attributes, data }: WireEvent, id: string): EncodedEvent {
   const headers: Record<string, string> = Object.create(null);
   for (const [name, value] of Object.entries(attributes)) {
-    if (name !== "datacontenttype") headers[`ce-${name}`] = headerValue(value);
+    if (name !== "datacontenttype") headers[`ce-${name}`] = encodeHeaderValue(value);
   }
   const contentType = attributes["datacontenttype"] ?? typeOf(data);
   if (contentType !== undefined) {
@@ -71,21 +72,7 @@ function binary({ attributes, data }: WireEvent, id: string): EncodedEvent {
   return { headers, body: data };
 }
 
-/**
- * Section 3.1.3.2: everything but printable ASCII is percent-encoded as UTF-8, and so are the space, the quotation mark and the percent sign.
- * The SDK writes such values as they are: a header with an umlaut, an emoji or a line break in it is then refused or read as something else.
- */
-function headerValue(value: string): string {
-  return value.replace(/[^\x21\x23\x24\x26-\x7e]+/g, encodeURIComponent);
-}
-
 /** JSON format, section 3.1.2: data without a type is JSON. Here that has to be said, so that a receiver learns the same in both modes. */
 function typeOf(data: WireEvent["data"]): string | undefined {
   return typeof data === "string" && isJson(data) ? "application/json" : undefined;
-}
-
-/** Text leaves as UTF-8; a type that still names the character set it once came in must not say otherwise. */
-function inUtf8(contentType: string): string {
-  if (isUtf8Charset(parseMediaType(contentType))) return contentType;
-  return contentType.replace(/(;\s*charset\s*=\s*)(?:"[^"]*"|[^\s;]+)/i, "$1utf-8");
 }

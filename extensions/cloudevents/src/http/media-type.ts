@@ -36,3 +36,9 @@ export function isTextType(type: MediaType): boolean {
     essence === "application/x-ndjson";
   return textual && isUtf8Charset(type);
 }
+
+/** The type of text that leaves as UTF-8: one that still names the character set it once came in must not say otherwise. */
+export function inUtf8(contentType: string): string {
+  if (isUtf8Charset(parseMediaType(contentType))) return contentType;
+  return contentType.replace(/(;\s*charset\s*=\s*)(?:"[^"]*"|[^\s;]+)/i, "$1utf-8");
+}
