@@ -1,0 +1,273 @@
+import { connect, errors, type NatsConnection, type NodeConnectionOptions, type Subscription } from "@nats-io/transport-node";
+import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
+
+export interface LinkOptions {
+  readonly servers: readonly string[];
+  readonly clientOptions: NodeConnectionOptions;
+  /** Milliseconds. */
+  readonly connectTimeout: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Who wants to know whether there is a broker. */
+export interface LinkListener {
+  readonly onDown?: () => void;
+  /** It is there again: what was asked of it and not answered is lost. */
+  readonly onUp?: () => void;
+}
+
+/** The oldest server that has all that is used: messages with a lifetime of their own. */
+const oldest: readonly [major: number, minor: number] = [2, 11];
+
+/**
+ * One client of the broker, which comes back for ever, and what is to be known of its coming and going.
+ *
+ * Whatever waits for an answer of the broker waits through it, so that nothing waits for one that cannot come any more.
+ */
+export class Link {
+  readonly client: NatsConnection;
+  readonly #options: LinkOptions;
+  readonly #backoff: Backoff;
+  readonly #listeners = new Set<LinkListener>();
+  /** Those that wait for an answer, and are told when it cannot come. */
+  readonly #waiting = new Set<(error: unknown) => void>();
+  /** Those that wait for a connection. */
+  readonly #whenUp = new Set<{ readonly resolve: () => void; readonly reject: (error: unknown) => void }>();
+  #isUp = true;
+  #isClosed = false;
+  #flush: Promise<void> | undefined;
+
+  constructor(client: NatsConnection, options: LinkOptions, backoff: Backoff) {
+    this.client = client;
+    this.#options = options;
+    this.#backoff = backoff;
+    backoff.reset();
+    void this.#watch();
+  }
+
+  get isUp(): boolean {
+    return this.#isUp && !this.#isClosed;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Calling what it returns ends the listening. */
+  listen(listener: LinkListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Resolves as soon as there is a connection; rejects after so many milliseconds without one, and when it is closed. */
+  up(timeout: number = Infinity): Promise<void> {
+    if (this.#isClosed) return Promise.reject(this.#closedError());
+    if (this.#isUp) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        cancel?.();
+        this.#whenUp.delete(waiter);
+        settle();
+      };
+      const cancel = timeout === Infinity ? undefined : this.#options.clock.after(timeout, () => waiter.reject(this.#downError()));
+      const waiter = { resolve: () => end(resolve), reject: (error: unknown) => end(() => reject(error)) };
+      this.#whenUp.add(waiter);
+    });
+  }
+
+  /** The answer, or a rejection when the connection to whoever owes it is lost. */
+  async answer<Answer>(asked: () => Promise<Answer>): Promise<Answer> {
+    if (!this.isUp) throw this.#isClosed ? this.#closedError() : this.#downError();
+    const { promise: lost, reject } = Promise.withResolvers<never>();
+    this.#waiting.add(reject);
+    try {
+      return await Promise.race([asked(), lost]);
+    } finally {
+      this.#waiting.delete(reject);
+    }
+  }
+
+  /** Resolves when the broker has had everything that was sent before. All that ask in one turn of the event loop share one round trip. */
+  flushed(): Promise<void> {
+    return (this.#flush ??= this.#flushSoon());
+  }
+
+  /** Ends a subscription of the client; what the broker has sent until it heard of that still comes. */
+  async drain(subscription: Subscription): Promise<void> {
+    if (!this.isUp) return subscription.unsubscribe();
+    await this.answer(() => subscription.drain()).catch((error: unknown) => {
+      // Nothing can come any more over a connection that is lost.
+      this.#options.logger.debug({ err: error }, "a subscription ended with its connection");
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    if (this.#isUp) {
+      await this.flushed().catch((error: unknown) =>
+        this.#options.logger.debug({ err: error }, "the connection was lost while it was closed"),
+      );
+    }
+    this.#end();
+    await this.client.close();
+  }
+
+  async #flushSoon(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#flush = undefined;
+    await this.answer(() => this.client.flush());
+  }
+
+  async #watch(): Promise<void> {
+    const { logger } = this.#options;
+    void this.client.closed().then((error) => {
+      if (error instanceof Error) logger.error({ err: error }, "the client of NATS has given up");
+      this.#end();
+    });
+    for await (const status of this.client.status()) {
+      if (status.type === "disconnect") this.#goDown();
+      if (status.type === "reconnect") this.#comeUp();
+      if (status.type === "error") logger.warn({ err: status.error }, "NATS has reported an error");
+    }
+  }
+
+  #goDown(): void {
+    if (!this.#isUp || this.#isClosed) return;
+    this.#isUp = false;
+    this.#tellWaiting(this.#downError());
+    for (const { onDown } of this.#listeners) onDown?.();
+  }
+
+  #comeUp(): void {
+    if (this.#isUp || this.#isClosed) return;
+    this.#isUp = true;
+    this.#backoff.reset();
+    for (const waiter of this.#whenUp) waiter.resolve();
+    for (const { onUp } of this.#listeners) onUp?.();
+  }
+
+  #end(): void {
+    this.#isClosed = true;
+    this.#tellWaiting(this.#closedError());
+    for (const waiter of this.#whenUp) waiter.reject(this.#closedError());
+  }
+
+  #tellWaiting(error: unknown): void {
+    for (const reject of this.#waiting) reject(error);
+    this.#waiting.clear();
+  }
+
+  #downError(): EventDriverError {
+    return new EventDriverError("ERR_CONNECTION_FAILED", {
+      message: `NATS at ${shown(this.#options.servers)} is out of reach; it is tried again for ever`,
+      retryable: true,
+    });
+  }
+
+  #closedError(): EventDriverError {
+    return new EventDriverError("ERR_CONNECTION_CLOSED", {
+      message: `the connection to NATS at ${shown(this.#options.servers)} is closed; another process may go on`,
+      retryable: true,
+    });
+  }
+}
+
+/**
+ * Connects, and tries that again until `connectTimeout`.
+ *
+ * @throws EventDriverError `ERR_CONNECTION_FAILED`, `ERR_UNSUPPORTED` for a server that is too old
+ */
+export async function openLink(options: LinkOptions): Promise<Link> {
+  const { clock, connectTimeout, servers } = options;
+  const giveUpAt = clock.now() + connectTimeout;
+  const backoff = backoffBy(clock);
+  for (let attempt = 0; ; attempt += 1) {
+    const left = giveUpAt - clock.now();
+    try {
+      const client = await connect({ ...clientOptions(options, backoff), timeout: Math.max(1, left) });
+      return await checkedLink(client, options, backoff);
+    } catch (error) {
+      const pause = Math.min(50 * 2 ** attempt, 1_000);
+      const isRefused = error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError;
+      if (error instanceof EventDriverError) throw error;
+      if (isRefused || clock.now() + pause >= giveUpAt) throw notConnected(servers, connectTimeout, error, !isRefused);
+      await sleep(clock, pause);
+    }
+  }
+}
+
+async function checkedLink(client: NatsConnection, options: LinkOptions, backoff: Backoff): Promise<Link> {
+  const version = client.info?.version ?? "";
+  if (isNewEnough(version)) return new Link(client, options, backoff);
+  await client.close();
+  throw new EventDriverError("ERR_UNSUPPORTED", {
+    message: `NATS at ${shown(options.servers)} is of version ${quote(version)}; ${oldest.join(".")} or newer is needed, because older ones take settings of a stream and ignore them`,
+    retryable: false,
+  });
+}
+
+function isNewEnough(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > oldest[0] || (major === oldest[0] && minor >= oldest[1]);
+}
+
+interface Backoff {
+  /** Milliseconds that must have passed since the last attempt to connect. */
+  readonly delay: () => number;
+  /** There is a connection. */
+  readonly reset: () => void;
+}
+
+/**
+ * Longer the longer the broker is away. By time and not by attempts: the client asks several times before each of them, and waits anew for each answer that
+ * is longer than the one before.
+ */
+function backoffBy(clock: Clock): Backoff {
+  let since: number | undefined;
+  return {
+    delay() {
+      since ??= clock.now();
+      return Math.min(Math.max((clock.now() - since) / 4, 50), 5_000) * (0.75 + Math.random() / 4);
+    },
+    reset() {
+      since = undefined;
+    },
+  };
+}
+
+/** The client's own options, over what fits a connection that comes back for ever and notices soon that its broker is gone. */
+function clientOptions({ servers, clientOptions: own }: LinkOptions, backoff: Backoff): NodeConnectionOptions {
+  return {
+    name: "event-driver",
+    pingInterval: 10_000,
+    maxPingOut: 2,
+    reconnectDelayHandler: backoff.delay,
+    ...own,
+    servers: [...servers],
+    reconnect: true,
+    maxReconnectAttempts: -1,
+    waitOnFirstConnect: false,
+    // Credentials may be about to change: who gives up for good cannot come back.
+    ignoreAuthErrorAbort: true,
+    // Traces of where a request began cost more than the request.
+    noAsyncTraces: true,
+  };
+}
+
+function notConnected(servers: readonly string[], timeout: number, cause: unknown, retryable: boolean): EventDriverError {
+  const what = retryable ? `has not answered within ${timeout} ms; look whether it runs and can be reached` : "has refused the credentials";
+  return new EventDriverError("ERR_CONNECTION_FAILED", { message: `NATS at ${shown(servers)} ${what}`, retryable, cause });
+}
+
+/** Host and port alone: a URL may hold a password. */
+function shown(servers: readonly string[]): string {
+  return servers
+    .map((server) =>
+      server
+        .replace(/^[a-z]+:\/\//i, "")
+        .replace(/^.*@/, "")
+        .replace(/[/?#].*$/, ""),
+    )
+    .join(", ");
+}

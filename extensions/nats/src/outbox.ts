@@ -1,0 +1,217 @@
+import { createInbox, type Msg, MsgHdrsImpl, type Subscription } from "@nats-io/transport-node";
+import { type Clock, EventDriverError, type Logger, quote } from "event-driver";
+
+import type { Link } from "./link.ts";
+
+import { isFinal, type Place, type Topology } from "./topology.ts";
+
+export interface OutboxOptions {
+  readonly link: Link;
+  readonly topology: Topology;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Milliseconds for one message. */
+  readonly timeout: number;
+}
+
+/** A message as it is sent. */
+export interface Letter {
+  /** Of the message, for errors. */
+  readonly id: string;
+  readonly headers: Record<string, string[]>;
+  readonly body: Uint8Array;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A letter that is not confirmed. */
+interface Pending {
+  readonly letter: Letter;
+  readonly lane: Lane;
+  readonly reply: string;
+  readonly expiresAt: number;
+  /** Ends it, once. */
+  readonly settle: (error?: unknown) => void;
+}
+
+/** What goes to one stream, in its order. */
+interface Lane {
+  readonly place: Place;
+  readonly pending: Set<Pending>;
+  /** Whether the stream is known to be there, so that letters are sent as they come. */
+  isOpen: boolean;
+  isOpening: boolean;
+  /** How often the stream has had nobody to take a letter, since it last took one. */
+  refusals: number;
+}
+
+/**
+ * Sends messages and waits for the broker to confirm each.
+ *
+ * What was not confirmed when the connection is lost is sent again, in its order: every letter has a `Nats-Msg-Id`, so the broker takes none of them twice. It
+ * has its own inbox and one timer, because the client's requests have one each, which costs more than the message.
+ */
+export class Outbox {
+  readonly #options: OutboxOptions;
+  readonly #inbox: string = createInbox();
+  readonly #answers: Subscription;
+  readonly #lanes = new Map<string, Lane>();
+  /** By the subject of the answer, the oldest first. */
+  readonly #pending = new Map<string, Pending>();
+  readonly #stopListening: () => void;
+  #cancelTimer: (() => void) | undefined;
+  #count = 0;
+  #isClosed = false;
+
+  constructor(options: OutboxOptions) {
+    const { link } = options;
+    this.#options = options;
+    this.#answers = link.client.subscribe(`${this.#inbox}.*`, { callback: (error, answer) => this.#onAnswer(error, answer) });
+    this.#stopListening = link.listen({
+      onDown: () => this.#lanes.forEach((lane) => (lane.isOpen = false)),
+      onUp: () => this.#lanes.forEach((lane) => this.#open(lane)),
+    });
+  }
+
+  /** Resolves when the broker has confirmed it. */
+  send(place: Place, letter: Letter): Promise<void> {
+    if (this.#isClosed) return Promise.reject(closed(letter));
+    const { clock, timeout } = this.#options;
+    const { signal } = letter;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => pending.settle(signal?.reason);
+      const lane = this.#lane(place);
+      const pending: Pending = {
+        letter,
+        lane,
+        reply: `${this.#inbox}.${(this.#count += 1)}`,
+        expiresAt: clock.now() + timeout,
+        settle: (error) => {
+          this.#pending.delete(pending.reply);
+          lane.pending.delete(pending);
+          signal?.removeEventListener("abort", onAbort);
+          if (error === undefined) resolve();
+          else reject(error);
+        },
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#pending.set(pending.reply, pending);
+      lane.pending.add(pending);
+      this.#cancelTimer ??= clock.after(timeout, this.#giveUp);
+      if (lane.isOpen) this.#post(pending);
+      else this.#open(lane);
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelTimer?.();
+    this.#stopListening();
+    this.#answers.unsubscribe();
+    for (const { letter, settle } of this.#pending.values()) settle(closed(letter));
+  }
+
+  #lane(place: Place): Lane {
+    const known = this.#lanes.get(place.stream);
+    if (known !== undefined) return known;
+    const lane: Lane = { place, pending: new Set(), isOpen: false, isOpening: false, refusals: 0 };
+    this.#lanes.set(place.stream, lane);
+    return lane;
+  }
+
+  #post({ letter, lane, reply, settle }: Pending): void {
+    const { link } = this.#options;
+    try {
+      link.client.publish(lane.place.subject, letter.body, { headers: MsgHdrsImpl.fromRecord(letter.headers), reply });
+    } catch (error) {
+      settle(refused(letter, link.client.info?.max_payload, error));
+    }
+  }
+
+  /** Makes sure that the stream is there, as long as anything waits for it; then sends all of it. */
+  #open(lane: Lane): void {
+    lane.isOpen = false;
+    if (lane.isOpening || lane.pending.size === 0) return;
+    lane.isOpening = true;
+    void this.#tryToOpen(lane).finally(() => (lane.isOpening = false));
+  }
+
+  async #tryToOpen(lane: Lane): Promise<void> {
+    const { link, topology, clock, logger } = this.#options;
+    for (let attempt = lane.refusals; lane.pending.size > 0 && !this.#isClosed; attempt += 1) {
+      if (attempt > 0) await new Promise<void>((resolve) => void clock.after(Math.min(25 * 2 ** attempt, 2_000), resolve));
+      try {
+        await link.up();
+        await topology.ensureStream(lane.place);
+        if (!link.isUp) continue;
+        lane.isOpen = true;
+        for (const pending of lane.pending) this.#post(pending);
+        return;
+      } catch (error) {
+        if (isFinal(error)) return lane.pending.forEach(({ settle }) => settle(error));
+        logger.warn({ stream: lane.place.stream, err: error }, "a stream cannot be published to yet; it is tried again");
+      }
+    }
+  }
+
+  #onAnswer(error: Error | null, answer: Msg): void {
+    if (error !== null) return this.#options.logger.error({ err: error }, "no answers can be received, so nothing can be published");
+    const pending = this.#pending.get(answer.subject);
+    if (pending === undefined) return;
+    const { lane } = pending;
+    if (answer.data.length === 0 && answer.headers?.code === 503) {
+      lane.refusals += 1;
+      return this.#open(lane);
+    }
+    lane.refusals = 0;
+    pending.settle(problemOf(pending.letter, answer));
+  }
+
+  readonly #giveUp = (): void => {
+    const { clock, timeout } = this.#options;
+    for (const { letter, expiresAt, settle } of this.#pending.values()) {
+      if (expiresAt > clock.now()) break;
+      settle(notConfirmed(letter, timeout));
+    }
+    const [oldest] = this.#pending.values();
+    this.#cancelTimer = oldest && clock.after(oldest.expiresAt - clock.now(), this.#giveUp);
+  };
+}
+
+/** Why the broker has not taken it; `undefined` when it has. */
+function problemOf(letter: Letter, answer: Msg): EventDriverError | undefined {
+  const { error } = answer.json<{ readonly error?: { readonly description?: string; readonly err_code?: number } }>();
+  if (error === undefined) return undefined;
+  return new EventDriverError("ERR_PUBLISH_FAILED", {
+    message: `message ${quote(letter.id)} was not published: NATS says ${quote(error.description ?? "nothing more")} (${error.err_code}); publish it again when that is mended`,
+    retryable: true,
+  });
+}
+
+function refused({ id, body }: Letter, limit: number | undefined, cause: unknown): EventDriverError {
+  if (limit === undefined || !(cause instanceof Error && cause.message.includes("max_payload")))
+    return new EventDriverError("ERR_PUBLISH_FAILED", {
+      message: `message ${quote(id)} was not published; publish it again`,
+      retryable: true,
+      cause,
+    });
+  return new EventDriverError("ERR_TOO_LARGE", {
+    message: `message ${quote(id)} has ${body.length} bytes of content; NATS takes ${limit}, headers included: raise max_payload there, or send less`,
+    retryable: false,
+    cause,
+  });
+}
+
+function notConfirmed({ id }: Letter, timeout: number): EventDriverError {
+  return new EventDriverError("ERR_PUBLISH_FAILED", {
+    message: `message ${quote(id)} was not confirmed by NATS within ${timeout} ms, so it may be there or not; publish it again`,
+    retryable: true,
+  });
+}
+
+function closed({ id }: Letter): EventDriverError {
+  return new EventDriverError("ERR_CONNECTION_CLOSED", {
+    message: `the connection to NATS was closed before message ${quote(id)} was confirmed, so it may be there or not; another process may publish it again`,
+    retryable: true,
+  });
+}

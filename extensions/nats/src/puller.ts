@@ -1,0 +1,331 @@
+import type { Binding } from "@event-driver/cloudevents/bindings";
+import type { SubscribeRequest, Sink, TransportListener, TransportSubscription } from "event-driver/streams";
+
+import { createInbox, type Msg, nanos, type Subscription } from "@nats-io/transport-node";
+import { type Clock, EventDriverError, type Logger, quote } from "event-driver";
+
+import type { Link } from "./link.ts";
+import type { NatsNative } from "./options.ts";
+import type { Presence } from "./presence.ts";
+import type { Position, Topology } from "./topology.ts";
+
+import { deliveryInfo, Flight, type Settling } from "./deliveries.ts";
+
+export interface PullerOptions {
+  readonly request: SubscribeRequest<NatsNative>;
+  readonly position: Position;
+  readonly sink: Sink;
+  readonly binding: Binding;
+  readonly link: Link;
+  readonly topology: Topology;
+  readonly presence: Presence;
+  readonly apiPrefix: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tellLag: TransportListener["lag"];
+  readonly onEnded: () => void;
+}
+
+const acknowledged = "+ACK";
+const inProgress = "+WPI";
+const notAcknowledged = "-NAK";
+
+/** Milliseconds for which one request for messages stands. */
+const requestExpires = 30_000;
+/** Milliseconds between two signs of life while no message comes. */
+const heartbeat = 5_000;
+/** Milliseconds between two words on how far behind a position is. */
+const lagEvery = 1_000;
+
+/**
+ * Takes messages of a position: asks for as many as may be unsettled, and again for as many as were settled.
+ *
+ * It asks by itself, not by the client's `consume`: that one asks anew for what it has handed over, settled or not, so that nothing bounds what is unsettled.
+ */
+export class Puller implements TransportSubscription, Settling {
+  readonly #options: PullerOptions;
+  readonly #ackWait: number;
+  /** What is not settled, what the broker takes back first in front. */
+  readonly #flights = new Map<string, Flight>();
+  readonly #stopListening: () => void;
+  #inbox: Subscription | undefined;
+  /** How many messages were asked for and have not come. */
+  #asked = 0;
+  #isRefilling = false;
+  #isRenewing = false;
+  #isStopped = false;
+  /** The last message that came, as a position in the stream. */
+  #last = 0;
+  #heardAt = 0;
+  #lagToldAt = 0;
+  #cancelAckWait: (() => void) | undefined;
+  #cancelHeartbeat: (() => void) | undefined;
+  #stopping: Promise<void> | undefined;
+  #leaving: Promise<void> | undefined;
+
+  constructor(options: PullerOptions) {
+    const { request, link } = options;
+    this.#options = options;
+    this.#ackWait = request.ackWait ?? requestExpires;
+    this.#stopListening = link.listen({ onUp: () => void this.#renew() });
+    this.#begin();
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop());
+  }
+
+  close(): Promise<void> {
+    return (this.#leaving ??= this.#leave(this.#options.position.isTransient));
+  }
+
+  forget(): Promise<void> {
+    return (this.#leaving ??= this.#leave(true));
+  }
+
+  async ack(flight: Flight): Promise<void> {
+    if (this.#land(flight)) await this.#say(flight, acknowledged);
+  }
+
+  async release(flight: Flight, delay: number): Promise<void> {
+    if (!this.#land(flight)) return;
+    const { link } = this.#options;
+    // Who is out of reach need not be told: the broker takes it back by itself.
+    link.client.publish(flight.reply, delay > 0 ? `${notAcknowledged} {"delay":${nanos(Math.ceil(delay))}}` : notAcknowledged);
+    await link.flushed();
+  }
+
+  async extend(flight: Flight): Promise<void> {
+    if (!this.#flights.has(flight.reply)) return;
+    const { link, clock } = this.#options;
+    const extendedAt = clock.now();
+    link.client.publish(flight.reply, inProgress);
+    await link.flushed();
+    if (!this.#flights.delete(flight.reply)) return;
+    flight.endsAt = extendedAt + this.#ackWait;
+    this.#flights.set(flight.reply, flight);
+  }
+
+  /** Sends a last word, again if need be, until the broker has it or the message back. */
+  async #say(flight: Flight, word: string): Promise<void> {
+    const { link, clock } = this.#options;
+    for (;;) {
+      try {
+        link.client.publish(flight.reply, word);
+        return await link.flushed();
+      } catch (error) {
+        const left = flight.endsAt - clock.now();
+        if (left <= 0 || link.isClosed) throw error;
+        await link.up(left);
+      }
+    }
+  }
+
+  #begin(): void {
+    const { link, logger, sink, request, clock } = this.#options;
+    const subject = createInbox();
+    this.#asked = 0;
+    this.#heardAt = clock.now();
+    this.#inbox = link.client.subscribe(subject, {
+      callback: (error, msg) => {
+        this.#heardAt = clock.now();
+        if (error !== null) {
+          logger.error({ stream: request.stream, name: request.name, err: error }, "no messages can be received");
+          sink.lost(error);
+        } else if (msg.subject === subject) this.#onStatus(msg);
+        else this.#onMessage(msg);
+      },
+    });
+    this.#cancelHeartbeat?.();
+    this.#watchHeartbeat();
+    this.#refillSoon();
+  }
+
+  #onMessage(msg: Msg): void {
+    const { link, binding, sink, request, clock } = this.#options;
+    this.#asked = Math.max(0, this.#asked - 1);
+    if (this.#isStopped) return link.client.publish(msg.reply ?? "", notAcknowledged);
+    const info = deliveryInfo(msg.reply ?? "");
+    const record = binding.read({ headers: headersOf(msg), body: msg.data }, { stream: request.stream, position: info.sequence });
+    const flight = new Flight(record, { msg, info, endsAt: clock.now() + this.#ackWait, settling: this });
+    this.#last = Math.max(this.#last, Number(info.sequence));
+    this.#flights.set(flight.reply, flight);
+    this.#watchAckWaits();
+    this.#tellLag(info.pending);
+    sink.deliver(flight);
+    this.#refillSoon();
+  }
+
+  #onStatus(msg: Msg): void {
+    const code = msg.headers?.code ?? 0;
+    if (code === 100) return;
+    const left = Number(msg.headers?.get("Nats-Pending-Messages") ?? 0);
+    this.#asked = Math.max(0, this.#asked - left);
+    if (this.#isStopped) return;
+    // The request has expired, or has had all it asked for.
+    if (code === 404 || code === 408) return this.#refillSoon();
+    const { logger, request } = this.#options;
+    logger.info(
+      { stream: request.stream, name: request.name, code, text: msg.headers?.description },
+      "NATS has ended a request for messages",
+    );
+    void this.#renew();
+  }
+
+  /** Once for all that is settled in a turn of the event loop, and not for a few while many are on their way. */
+  #refillSoon(): void {
+    if (this.#isRefilling) return;
+    this.#isRefilling = true;
+    setImmediate(() => {
+      this.#isRefilling = false;
+      this.#refill();
+    });
+  }
+
+  #refill(): void {
+    const { request, position, link, apiPrefix } = this.#options;
+    const room = request.maxInFlight - this.#flights.size - this.#asked;
+    const isWorthIt = room > 0 && (this.#asked === 0 || room >= request.maxInFlight / 2);
+    if (!isWorthIt || this.#isStopped || this.#isRenewing || !link.isUp) return;
+    this.#asked += room;
+    const body = JSON.stringify({ batch: room, expires: nanos(requestExpires), idle_heartbeat: nanos(heartbeat) });
+    link.client.publish(`${apiPrefix}.CONSUMER.MSG.NEXT.${position.place.name}.${position.name}`, body, {
+      reply: this.#inbox?.getSubject() ?? "",
+    });
+  }
+
+  /** Begins anew with another inbox: what was asked for over the old one cannot be known any more. */
+  async #renew(): Promise<void> {
+    if (this.#isRenewing || this.#isStopped) return;
+    this.#isRenewing = true;
+    const { link, clock, logger, request } = this.#options;
+    const { stream, name } = request;
+    if (this.#inbox !== undefined) await link.drain(this.#inbox);
+    for (let attempt = 0; !this.#isStopped; attempt += 1) {
+      try {
+        await link.up();
+        if (!(await this.#isStillOurs())) return;
+        break;
+      } catch (error) {
+        if (link.isClosed) return;
+        logger.warn({ stream, name, err: error }, "a subscription cannot go on yet; it is tried again");
+        await new Promise<void>((resolve) => void clock.after(Math.min(50 * 2 ** attempt, 2_000), resolve));
+      }
+    }
+    this.#isRenewing = false;
+    if (!this.#isStopped) this.#begin();
+  }
+
+  /** Looks whether there is a position, and nobody else has it for himself. */
+  async #isStillOurs(): Promise<boolean> {
+    const { topology, presence, position, request } = this.#options;
+    const busy = await presence.check();
+    if (busy !== undefined) return this.#lose(busy);
+    if ((await topology.info(position.place, position.name)) !== undefined) return true;
+    if (!position.isTransient) return this.#lose(gone(request));
+    // It has ended while nobody asked for messages; what it would have given is still in the stream.
+    const unsettled = Array.from(this.#flights.values(), (flight) => Number(flight.position));
+    const from = Math.min(this.#last + 1, ...unsettled);
+    await topology.remake(position, this.#last === 0 ? undefined : from);
+    return true;
+  }
+
+  #lose(error: EventDriverError): false {
+    this.#options.presence.leave();
+    this.#isStopped = true;
+    this.#options.sink.lost(error);
+    return false;
+  }
+
+  #watchHeartbeat(): void {
+    const { clock, link } = this.#options;
+    this.#cancelHeartbeat = clock.after(2 * heartbeat, () => {
+      const isSilent = this.#asked > 0 && clock.now() - this.#heardAt >= 2 * heartbeat;
+      if (isSilent && link.isUp) void this.#renew();
+      else this.#watchHeartbeat();
+    });
+  }
+
+  /** Takes the delivery from the subscription; `false` when it was settled before. */
+  #land(flight: Flight): boolean {
+    if (!this.#flights.delete(flight.reply)) return false;
+    this.#refillSoon();
+    return true;
+  }
+
+  #watchAckWaits(): void {
+    if (this.#cancelAckWait !== undefined) return;
+    const [first] = this.#flights.values();
+    if (first === undefined) return;
+    const { clock } = this.#options;
+    this.#cancelAckWait = clock.after(Math.max(1, first.endsAt - clock.now()), () => {
+      this.#cancelAckWait = undefined;
+      this.#takeBack();
+      this.#watchAckWaits();
+    });
+  }
+
+  /** The broker has those already that were not settled in time. */
+  #takeBack(): void {
+    const now = this.#options.clock.now();
+    for (const flight of this.#flights.values()) {
+      if (flight.endsAt > now) return;
+      this.#land(flight);
+      flight.lose(tooLate(flight));
+    }
+  }
+
+  #tellLag(messages: number): void {
+    const { clock, request, tellLag } = this.#options;
+    if (clock.now() - this.#lagToldAt < lagEvery) return;
+    this.#lagToldAt = clock.now();
+    tellLag({ stream: request.stream, name: request.name, messages });
+  }
+
+  async #stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancelHeartbeat?.();
+    this.#stopListening();
+    if (this.#inbox !== undefined) await this.#options.link.drain(this.#inbox);
+  }
+
+  async #leave(isForgotten: boolean): Promise<void> {
+    const { link, presence, topology, position, onEnded } = this.#options;
+    await this.stop();
+    this.#cancelAckWait?.();
+    const unsettled = [...this.#flights.values()];
+    for (const flight of unsettled) if (this.#land(flight)) link.client.publish(flight.reply, notAcknowledged);
+    for (const flight of unsettled) flight.lose(left(flight));
+    presence.leave();
+    onEnded();
+    if (!link.isUp) return;
+    if (isForgotten && (await presence.isDeserted())) await topology.remove(position.place, position.name);
+    else await link.flushed();
+  }
+}
+
+function* headersOf({ headers }: Msg): Generator<readonly [string, string]> {
+  for (const [name, values] of headers ?? []) for (const value of values) yield [name, value];
+}
+
+function tooLate(flight: Flight): EventDriverError {
+  return lost(flight, "its ack wait is over");
+}
+
+function left(flight: Flight): EventDriverError {
+  return lost(flight, "its subscription has left");
+}
+
+function lost({ message }: Flight, why: string): EventDriverError {
+  return new EventDriverError("ERR_DELIVERY_LOST", {
+    message: `message ${quote(message.id)} is no longer this subscription's: ${why}; it is delivered again`,
+    retryable: true,
+  });
+}
+
+function gone({ stream, name }: SubscribeRequest<NatsNative>): EventDriverError {
+  return new EventDriverError("ERR_DELIVERY_LOST", {
+    message: `the position of name ${quote(name)} of stream ${quote(stream)} was removed at the broker; subscribe again to begin a new one`,
+    retryable: true,
+  });
+}
