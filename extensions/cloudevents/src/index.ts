@@ -1,4 +1,4 @@
-export { closeOnSignals, type CloseOnSignalsOptions } from "./receive/close-on-signals.ts";
+export { type Closable, closeOnSignals, type CloseOnSignalsOptions } from "./receive/close-on-signals.ts";
 export { toCloudEvent, toMessage, type ToMessageOptions } from "./event/convert.ts";
 export { fetchHandler, type FetchHandlerOptions } from "./receive/fetch-handler.ts";
 export { type ContentPlacement, encode, type EncodedEvent, type EncodeOptions } from "./http/http-encode.ts";

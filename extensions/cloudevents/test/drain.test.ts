@@ -145,6 +145,36 @@ test("who closes the server without a signal is listened for no longer either", 
   expect(process.listenerCount("SIGTERM")).toBe(before);
 });
 
+test("a signal closes a connection beside the server at the same time, with the same limit, and what both needed after both", async () => {
+  const { listening, inFlight, finish } = await withOneInFlight();
+  const order: unknown[] = [];
+  const connection = { close: async (options?: { readonly limit?: number }) => void order.push(options) };
+
+  const closed = closeOnSignals([listening, connection], { signals: ["SIGUSR2"], limit: 5_000, onClosed: () => order.push("store") });
+  process.emit("SIGUSR2", "SIGUSR2");
+  await (await ask(listening, health)).receives(/ 503 /);
+  expect(order).toEqual([{ limit: 5_000 }]);
+  finish();
+  await closed;
+
+  expect(await inFlight.closed).toMatch(/^HTTP\/1.1 204 /);
+  expect(order).toEqual([{ limit: 5_000 }, "store"]);
+});
+
+test("what one of them fails with is thrown after the others have closed", async () => {
+  const order: string[] = [];
+  const failing = { close: () => Promise.reject(new Error("the broker would not let go")) };
+
+  const closed = closeOnSignals([failing, { close: async () => void order.push("other") }], {
+    signals: ["SIGUSR2"],
+    onClosed: () => order.push("store"),
+  });
+  process.emit("SIGUSR2", "SIGUSR2");
+
+  await expect(closed).rejects.toThrow("the broker would not let go");
+  expect(order).toEqual(["other", "store"]);
+});
+
 test("what fails behind the server is not swallowed", async () => {
   const listening = await receiver(recording().pipeline).listen({ port: 0 });
 
