@@ -1,0 +1,167 @@
+import type { WrittenRecord } from "@event-driver/cloudevents/bindings";
+
+import { EventDriverError, quote } from "event-driver";
+
+import type { Admin } from "./admin.ts";
+import type { PulsarSettings } from "./options.ts";
+
+import { ClosedError, Link, type Presence, RefusalError } from "./link.ts";
+
+export interface ProducerOptions {
+  /** The name of the topic at the broker. */
+  readonly topic: string;
+  readonly settings: PulsarSettings;
+  readonly presence: Presence;
+  readonly admin: Admin;
+}
+
+/** A message that has no answer yet. */
+interface Pending {
+  readonly id: string;
+  readonly frame: string;
+  readonly settle: (error?: unknown) => void;
+}
+
+/** What Pulsar says of a message. */
+interface Answer {
+  readonly result?: unknown;
+  readonly context?: unknown;
+  readonly errorMsg?: unknown;
+}
+
+/** How many messages may be without an answer at once: older brokers refuse what exceeds a thousand. */
+const maxUnanswered = 1_000;
+const textTooLarge = 1009;
+
+/**
+ * Publishes to one topic over one socket, in the order of the calls.
+ *
+ * When the socket goes down, what has no answer is sent again over the next one, before anything else: nobody knows whether Pulsar has it. Then it may be
+ * there twice, with one id.
+ */
+export class Producer {
+  readonly #options: ProducerOptions;
+  readonly #link: Link;
+  /** Sent, in the order of sending. */
+  readonly #unanswered = new Map<string, Pending>();
+  /** Not sent yet. */
+  readonly #waiting = new Map<string, Pending>();
+  #published = 0;
+
+  constructor(options: ProducerOptions) {
+    this.#options = options;
+    const { settings, presence, admin, topic } = options;
+    const { tenant, namespace } = settings;
+    this.#link = new Link(settings, presence, {
+      prepare: () => admin.ensureTopic(topic),
+      address: () => `/ws/v2/producer/persistent/${tenant}/${namespace}/${topic}`,
+      isNeeded: () => this.#unanswered.size + this.#waiting.size > 0,
+      onOpen: () => this.#sendAgain(),
+      onText: (text) => this.#onAnswer(JSON.parse(text)),
+      onDown: (error) => this.#onDown(error),
+      onFailure: (error) => this.#onFailure(error),
+    });
+  }
+
+  /** Resolves when Pulsar has the message. */
+  publish(id: string, record: WrittenRecord, signal: AbortSignal | undefined): Promise<void> {
+    this.#published += 1;
+    const context = String(this.#published);
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#waiting.delete(context);
+        this.#unanswered.delete(context);
+        reject(signal?.reason);
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      const settle = (error?: unknown): void => {
+        signal?.removeEventListener("abort", onAbort);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      this.#waiting.set(context, { id, frame: frameOf(record, context), settle });
+      this.#send();
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#link.close();
+    this.#rejectAll(new Error("the connection was closed"));
+  }
+
+  #send(): void {
+    if (!this.#link.isOpen) return this.#link.start();
+    for (const [context, pending] of this.#waiting) {
+      if (this.#unanswered.size >= maxUnanswered) return;
+      this.#waiting.delete(context);
+      this.#unanswered.set(context, pending);
+      this.#link.send(pending.frame);
+    }
+  }
+
+  #sendAgain(): void {
+    for (const { frame } of this.#unanswered.values()) this.#link.send(frame);
+    this.#send();
+  }
+
+  #onAnswer({ result, context, errorMsg }: Answer): void {
+    const pending = typeof context === "string" ? this.#unanswered.get(context) : undefined;
+    // One that nobody waits for any more.
+    if (pending === undefined || typeof context !== "string") return;
+    this.#unanswered.delete(context);
+    pending.settle(result === "ok" ? undefined : this.#refusal(pending, `${String(result)}, ${String(errorMsg)}`));
+    this.#send();
+  }
+
+  #onDown(error: Error): void {
+    this.#options.settings.logger.warn({ topic: this.#options.topic, err: error }, "a producer has lost Pulsar");
+    if (error instanceof ClosedError && error.status === textTooLarge) this.#rejectLargest(error);
+  }
+
+  #onFailure(error: unknown): boolean {
+    const { logger } = this.#options.settings;
+    logger.warn({ topic: this.#options.topic, err: error }, "a producer was not opened");
+    const isFinal = error instanceof EventDriverError || (error instanceof RefusalError && error.isFinal);
+    if (isFinal) this.#rejectAll(error);
+    return !isFinal;
+  }
+
+  /** Pulsar does not say which one was too large. That one is larger than what is allowed, and so is the largest. */
+  #rejectLargest(error: ClosedError): void {
+    const largest = Math.max(...Array.from(this.#unanswered.values(), bytesOf));
+    for (const [context, pending] of this.#unanswered) {
+      if (bytesOf(pending) < largest) continue;
+      this.#unanswered.delete(context);
+      pending.settle(tooLarge(pending.id, error));
+    }
+  }
+
+  #refusal({ id }: Pending, reason: string): Error {
+    const cause = new Error(`Pulsar has answered ${reason.slice(0, 300)}`);
+    return reason.includes("InvalidMessageException") ? tooLarge(id, cause) : cause;
+  }
+
+  #rejectAll(error: unknown): void {
+    const all = [...this.#unanswered.values(), ...this.#waiting.values()];
+    this.#unanswered.clear();
+    this.#waiting.clear();
+    for (const { settle } of all) settle(error);
+  }
+}
+
+function frameOf({ headers, key, body }: WrittenRecord, context: string): string {
+  const payload = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("base64");
+  return JSON.stringify({ payload, properties: Object.fromEntries(headers), key, context });
+}
+
+function bytesOf({ frame }: Pending): number {
+  return Buffer.byteLength(frame);
+}
+
+function tooLarge(id: string, cause: unknown): EventDriverError {
+  return new EventDriverError("ERR_TOO_LARGE", {
+    message: `message ${quote(id)} is larger than Pulsar takes; raise maxMessageSize and webSocketMaxTextFrameSize there, or publish a reference to its content`,
+    retryable: false,
+    cause,
+  });
+}
