@@ -26,7 +26,8 @@ probe() {
   answers_http "${ports[1]}" /admin/v2/brokers/health
 }
 
-# The bookie takes a port of the system's choice on the interface named here, and on all of them where none is named.
+# The bookie takes a port of the system's choice on the interface named here, and on all of them where none is named. By default a text over WebSocket may
+# have 1 MiB, too little for a message of that size in base64.
 write_settings() {
   local loopback=lo
   [[ -e /proc/net/dev ]] || loopback=lo0
@@ -37,6 +38,7 @@ advertisedAddress=127.0.0.1
 brokerServicePort=${ports[0]}
 webServicePort=${ports[1]}
 webSocketServiceEnabled=true
+webSocketMaxTextFrameSize=8388608
 allowLoopback=true
 listeningInterface=$loopback
 managedLedgerDefaultEnsembleSize=1
