@@ -1,10 +1,16 @@
 import type { Message } from "../message.ts";
 import type { Processor } from "../pipeline/pipeline.ts";
 import type { EventStore, StoreCallOptions } from "../stores/event-store.ts";
+import type { RedriveOptions, RedriveReport } from "./redrive-options.ts";
 
 import { type Context, createContext, deriveContext, type EndReason, liveSignal } from "../context.ts";
-import { invalidOption, isRevisionConflict } from "../errors.ts";
+import { invalidOption, isRevisionConflict, RevisionConflictError } from "../errors.ts";
+import { identityOf } from "../message.ts";
+import { parkingTicket } from "../pipeline/key-parking.ts";
 import { replaying } from "../pipeline/replaying.ts";
+import { keyLocks } from "./key-lock.ts";
+import { type ParkedKeys, parkedKeys } from "./parked-keys.ts";
+import { redriveLetters, type RedriveSource, type RedriveTarget } from "./redrive.ts";
 import { type DeadLetter, entrySourceOf, unpackDeadLetter } from "../handlers/dead-letter/entry.ts";
 
 export interface ListDeadLettersOptions extends StoreCallOptions {
@@ -36,7 +42,7 @@ export interface DeadLetters {
   /** `undefined` when there is none; never an error for that. */
   get(reference: DeadLetterReference, options?: StoreCallOptions): Promise<DeadLetter | undefined>;
   /**
-   * Removes it, if it is still exactly this one. Removing what is not there is no error.
+   * Removes it, if it is still exactly this one, and lets go what waits behind it. Removing what is not there is no error.
    *
    * @throws EventDriverError `ERR_REVISION_CONFLICT` when it has failed again since it was read
    */
@@ -49,6 +55,16 @@ export interface DeadLetters {
    * removed; the dead letter is still there then, and can be replayed again.
    */
   replay(pipeline: Pick<Processor, "process">, letter: DeadLetter, ctx?: Context): Promise<ReplayOutcome>;
+  /**
+   * Processes many of them again, or publishes them to a stream, and removes each when that has succeeded.
+   *
+   * A parked key is redriven in order and completely, with what comes meanwhile, until one of it fails. Interrupted, it can be done again: what was processed
+   * before is known as a duplicate by a pipeline with `idempotency`, and then removed. Two that run at once share the work, key by key, where the store
+   * can compare and set. What fails is in the report and stays; `failed` may name messages that were removed by hand or have expired.
+   *
+   * @throws EventDriverError `ERR_INVALID_OPTION`
+   */
+  redrive(target: RedriveTarget, options?: RedriveOptions): Promise<RedriveReport>;
 }
 
 /**
@@ -57,20 +73,69 @@ export interface DeadLetters {
  * Use it in a tool for operators. It shows the content of messages, so show it only to those who may see that.
  *
  * @param scope the stage's own
+ * @param parked what the stage's `parkKey` is, where its store or scope is another one; else `parkedKeys({ store })`
  * @throws EventDriverError `ERR_INVALID_OPTION`; its calls reject with `ERR_STORE_CORRUPT` when the scope holds something else
  * @example
  * const letters = deadLetters(store);
  * for (const letter of await letters.list()) await letters.replay(orders, letter);
+ * await letters.redrive(orders, { where: { code: "ERR_TERMINAL" }, rate: 50 });
  */
-export function deadLetters(store: EventStore, scope = "dead-letters"): DeadLetters {
+export function deadLetters(store: EventStore, scope = "dead-letters", parked?: ParkedKeys): DeadLetters {
   if (typeof store?.scope !== "function") throw invalidOption("deadLetters", "store", store, "an EventStore");
   const entries = store.scope(scope);
+  // Only when a letter of a parked key is met: without such, the store need not compare and set.
+  const parkedOf = (): ParkedKeys => parked ?? parkedKeys({ store });
 
-  const remove = (letter: DeadLetter, { signal }: StoreCallOptions = {}): Promise<void> =>
+  const get: DeadLetters["get"] = async (reference, options) => {
+    const stored = await entries.lookUp(reference.key, entrySourceOf(reference), options);
+    return stored && unpackDeadLetter(stored);
+  };
+  const removeEntry = (letter: DeadLetter, signal: AbortSignal | undefined): Promise<void> =>
     entries.remove(letter.message.key, entrySourceOf(letter.message), { expected: letter.revision, signal });
 
+  const replay: DeadLetters["replay"] = async (pipeline, letter, ctx = createContext()) => {
+    let isDuplicate = false;
+    const ended = (reason: EndReason): void => {
+      isDuplicate ||= reason === "duplicate";
+      ctx.ended(reason);
+    };
+    await pipeline.process(replayContext(ctx, letter, ended), letter.message);
+    if (isDuplicate) return "duplicate";
+    try {
+      await removeEntry(letter, liveSignal(ctx));
+      return "done";
+    } catch (error) {
+      if (isRevisionConflict(error)) return "put aside again";
+      throw error;
+    }
+  };
+
+  const source: RedriveSource = {
+    all: (signal) => lettersAfter(entries, undefined, 100, signal),
+    find: async (key, identity, signal) => {
+      const stored = await entries.lookUp(key, identity, { signal });
+      return stored && unpackDeadLetter(stored);
+    },
+    remove: removeEntry,
+    replay,
+    parked: parkedOf,
+    lock: keyLocks(entries.scope("redrives")),
+  };
+
   return {
-    remove,
+    get,
+    replay,
+    redrive: (target, options) => redriveLetters(source, target, options),
+    async remove(letter, { signal } = {}) {
+      if (letter.ticket !== undefined) {
+        const { message, revision } = letter;
+        const current = await get(message, { signal });
+        if (current !== undefined && current.revision !== revision)
+          throw new RevisionConflictError({ key: message.key, source: entrySourceOf(message), expected: revision });
+        await parkedOf().skip(message.key, identityOf(message));
+      }
+      await removeEntry(letter, signal);
+    },
     async list({ limit = 100, after, signal } = {}) {
       if (!Number.isInteger(limit) || limit < 1) throw invalidOption("deadLetters.list", "limit", limit, "a whole number from 1");
       const page: DeadLetter[] = [];
@@ -80,27 +145,12 @@ export function deadLetters(store: EventStore, scope = "dead-letters"): DeadLett
       }
       return page;
     },
-    async get(reference, options) {
-      const stored = await entries.lookUp(reference.key, entrySourceOf(reference), options);
-      return stored && unpackDeadLetter(stored);
-    },
-    async replay(pipeline, letter, ctx = createContext()) {
-      let isDuplicate = false;
-      const ended = (reason: EndReason): void => {
-        isDuplicate ||= reason === "duplicate";
-        ctx.ended(reason);
-      };
-      await pipeline.process(replaying.set(deriveContext(ctx, { attempt: letter.attempts + 1, ended }), true), letter.message);
-      if (isDuplicate) return "duplicate";
-      try {
-        await remove(letter, { signal: liveSignal(ctx) });
-        return "done";
-      } catch (error) {
-        if (isRevisionConflict(error)) return "put aside again";
-        throw error;
-      }
-    },
   };
+}
+
+function replayContext(ctx: Context, { attempts, ticket }: DeadLetter, ended: (reason: EndReason) => void): Context {
+  const again = replaying.set(deriveContext(ctx, { attempt: attempts + 1, ended }), true);
+  return ticket === undefined ? again : parkingTicket.set(again, ticket);
 }
 
 /** A page may begin in the middle of a key, so the rest of that key comes first. */

@@ -1,6 +1,7 @@
 import type { Context } from "../../context.ts";
 import type { Message } from "../../message.ts";
 import type { AnyMessage, Handler } from "../../pipeline/handler.ts";
+import type { KeyParking } from "../../pipeline/key-parking.ts";
 import type { EventStore } from "../../stores/event-store.ts";
 
 import { liveSignal } from "../../context.ts";
@@ -37,6 +38,12 @@ export interface DeadLetterOptions {
    * @default false
    */
   readonly includeStack?: boolean;
+  /**
+   * Puts the later messages of a key aside too, behind the one that failed and without running them, until the key is redriven; other keys flow. Made by
+   * `parkedKeys` of `event-driver/dead-letters`. It adds one look-up for each message.
+   * @default none: what comes after a failed message runs
+   */
+  readonly parkKey?: KeyParking;
 }
 
 /**
@@ -56,9 +63,10 @@ export interface DeadLetterOptions {
  */
 export function deadLetter(options: DeadLetterOptions): Handler {
   const { store, scope, retention, includeStack, maxAttempts, when } = withDefaults(options);
+  const { parkKey } = options;
   const entries = store.scope(scope);
 
-  const keep = async (ctx: Context, message: Message, failure: Failure): Promise<void> => {
+  const keep = async (ctx: Context, message: Message, failure: Failure, ticket: string | undefined): Promise<void> => {
     const now = ctx.clock.now();
     const signal = liveSignal(ctx);
     const stored = await entries.lookUp(message.key, entrySourceOf(message), { signal });
@@ -68,15 +76,22 @@ export function deadLetter(options: DeadLetterOptions): Handler {
       attempts: Math.max(ctx.attempt, (former?.attempts ?? 0) + 1),
       firstFailedAt: former?.firstFailedAt ?? now,
       lastFailedAt: now,
+      ticket,
     });
     await entries.persist(entry, { expiresAt: now + retention, signal });
   };
 
-  const putAside = async (ctx: Context, message: AnyMessage, error: unknown, afterwards: readonly Callback[] = []): Promise<void> => {
+  const putAside = async (
+    ctx: Context,
+    message: AnyMessage,
+    error: unknown,
+    afterwards: readonly Callback[] = [],
+    ticket?: string,
+  ): Promise<void> => {
     const failure = describeFailure(error, (await failedStage(ctx, error))?.name, includeStack);
     try {
       if (!isStorable(message)) throw notStorable(message);
-      await keep(ctx, message, failure);
+      await keep(ctx, message, failure, ticket);
       for (const callback of afterwards) await callback();
     } catch (storeError) {
       throw notPutAside(message.id, error, storeError);
@@ -93,12 +108,23 @@ export function deadLetter(options: DeadLetterOptions): Handler {
     async process(ctx, message, next) {
       const callbacks: Callback[] = [];
       const inFront: DeadLetterInFront = { putAside, afterwards: (callback) => void callbacks.push(callback) };
-      try {
-        await next(deadLetterInFront.set(ctx, inFront), message);
-      } catch (error) {
-        if (!isForHere(ctx, error)) throw error;
-        await putAside(ctx, message, error, callbacks);
+      const run = async (): Promise<"done" | { readonly error: unknown }> => {
+        try {
+          await next(deadLetterInFront.set(ctx, inFront), message);
+          return "done";
+        } catch (error) {
+          if (!isForHere(ctx, error)) throw error;
+          return { error };
+        }
+      };
+      if (parkKey === undefined) {
+        const outcome = await run();
+        return outcome === "done" ? undefined : putAside(ctx, message, outcome.error, callbacks);
       }
+      const outcome = await parkKey.visit({ ctx, message, run, putAside: (error, ticket) => putAside(ctx, message, error, [], ticket) });
+      if (outcome === "duplicate") ctx.ended("duplicate");
+      // Not any earlier: before it has its place in the queue of its key, it is not put aside.
+      if (outcome === "put aside") for (const callback of callbacks) await callback();
     },
     sweepContext: (ctx) => deadLetterInFront.set(ctx, { putAside, afterwards() {} }),
   };
@@ -106,7 +132,7 @@ export function deadLetter(options: DeadLetterOptions): Handler {
 
 type Callback = () => Promise<void>;
 
-function withDefaults(options: DeadLetterOptions): Required<DeadLetterOptions> {
+function withDefaults(options: DeadLetterOptions): Required<Omit<DeadLetterOptions, "parkKey">> {
   const {
     store,
     scope = "dead-letters",
@@ -114,12 +140,15 @@ function withDefaults(options: DeadLetterOptions): Required<DeadLetterOptions> {
     maxAttempts = Infinity,
     when = isTerminal,
     includeStack = false,
+    parkKey,
   } = options;
   if (typeof store?.persist !== "function") throw invalidOption("deadLetter", "store", store, "an EventStore");
   if (typeof scope !== "string") throw invalidOption("deadLetter", "scope", scope, "a string");
   if (!(retention > 0)) throw invalidOption("deadLetter", "retention", retention, "milliseconds above 0");
   if (maxAttempts !== Infinity && !(Number.isInteger(maxAttempts) && maxAttempts >= 1))
     throw invalidOption("deadLetter", "maxAttempts", maxAttempts, "a whole number from 1");
+  if (parkKey !== undefined && typeof parkKey.visit !== "function")
+    throw invalidOption("deadLetter", "parkKey", parkKey, "what parkedKeys() of event-driver/dead-letters returns");
   return { store, scope, retention, maxAttempts, when, includeStack };
 }
 

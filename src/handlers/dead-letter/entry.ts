@@ -34,9 +34,11 @@ export interface DeadLetter {
   readonly expiresAt?: number | undefined;
   /** Changes whenever it fails again. */
   readonly revision: Revision;
+  /** Set where its key is parked, and opaque: by it the message is known when it comes back. */
+  readonly ticket?: string | undefined;
 }
 
-type Circumstances = Pick<DeadLetter, "failure" | "attempts" | "firstFailedAt" | "lastFailedAt">;
+type Circumstances = Pick<DeadLetter, "failure" | "attempts" | "firstFailedAt" | "lastFailedAt" | "ticket">;
 
 /** What cannot be where the store wants it: the entry's source and attributes are the dead letter's own. */
 interface Packed extends Circumstances {

@@ -1,0 +1,40 @@
+import type { ClaimRules } from "../claims/claim-record.ts";
+import type { Context } from "../context.ts";
+import type { EventStore } from "../stores/event-store.ts";
+
+import { findClaim, isTakeable, startClaim } from "../claims/claim.ts";
+import { ownerNames } from "../claims/claim-record.ts";
+import { interruptible } from "../context.ts";
+import { Races } from "../pipeline/race.ts";
+
+/** Does work on a key that nobody else may do at the same time. Resolves to `false`, and does nothing, while somebody else has the key. */
+export type KeyLock = (ctx: Context, key: string, work: (ctx: Context) => Promise<void>) => Promise<boolean>;
+
+const lease = 10_000;
+const remembered = 86_400_000;
+
+/** Locks of the keys of a store; where that cannot compare and set there are none, and two who redrive may run a message twice. */
+export function keyLocks(store: EventStore): KeyLock {
+  if (!store.features.compareAndSet) return (ctx, _key, work) => work(ctx).then(() => true);
+  const rules: ClaimRules = {
+    store,
+    source: "~redrive",
+    lease,
+    skewAllowance: 1_000,
+    nameOwner: ownerNames(),
+    renewals: new Races(),
+    writing: (_record, now, expected, signal) => ({ expected, signal, expiresAt: now + remembered }),
+  };
+  return async (ctx, key, work) => {
+    const found = await findClaim(rules, ctx, key);
+    if (found !== undefined && !isTakeable(found)) return false;
+    const { claim } = await startClaim(rules, ctx, key, found, { phase: "running", trigger: key });
+    if (claim === undefined) return false;
+    try {
+      await work(interruptible(ctx, claim.interrupt, {}));
+    } finally {
+      await claim.release();
+    }
+    return true;
+  };
+}
