@@ -1,3 +1,5 @@
+import type { KeyParking } from "../pipeline/key-parking.ts";
+
 /** Where a position starts that does not exist yet: now, at the first message there is, at a time, or at a position, itself included. */
 export type Backfill = boolean | Date | { readonly position: string };
 
@@ -92,4 +94,10 @@ export interface DeadLetterStream {
    * @default 1_209_600_000, 14 days, where messages of the broker can expire
    */
   readonly retention?: number;
+  /**
+   * Puts the later messages of a key into the dead-letter stream too, behind the one that failed and without running them, until the stream is redriven; other
+   * keys flow. Made by `parkedKeys` of `event-driver/dead-letters` over a store that all workers share. It adds one look-up for each message.
+   * @default none: followers wait while a failed message is tried again, and run when it has been put aside
+   */
+  readonly parkKey?: KeyParking;
 }

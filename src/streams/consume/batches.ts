@@ -6,6 +6,8 @@ import type { Worker, WorkerOptions } from "./work.ts";
 
 import { createContext } from "../../context.ts";
 import { EventDriverError, quote } from "../../errors.ts";
+import { replaying } from "../../pipeline/replaying.ts";
+import { isRedriven } from "./redriven.ts";
 
 export interface BatchWorkerOptions extends Omit<WorkerOptions, "target" | "propagate"> {
   readonly target: Pick<Processor, "processBatch">;
@@ -39,9 +41,10 @@ export function batchWorker(options: BatchWorkerOptions): Worker {
     isWorking = true;
     const batch = kept.slice(0, size);
     kept = kept.slice(size);
-    const outcomes = await workOn(batch, options);
+    // What comes back from a dead-letter stream has a context of its own kind.
+    const parts = Map.groupBy(batch, ({ job }) => isRedriven(job.inbound.message)).values();
+    await Promise.all(Array.from(parts, (part) => settleAll(part, options)));
     isWorking = false;
-    batch.forEach(({ job, settle }, index) => settle(outcomes[index] ?? failed(notSettled(job))));
     if (!isLast) waitForMore();
     await begin();
   };
@@ -67,6 +70,11 @@ export function batchWorker(options: BatchWorkerOptions): Worker {
   };
 }
 
+async function settleAll(batch: readonly Kept[], options: BatchWorkerOptions): Promise<void> {
+  const outcomes = await workOn(batch, options);
+  batch.forEach(({ job, settle }, index) => settle(outcomes[index] ?? failed(notSettled(job))));
+}
+
 async function workOn(batch: readonly Kept[], { target, clock, logger, concurrency }: BatchWorkerOptions): Promise<readonly Outcome[]> {
   const jobs = batch.map(({ job }) => job);
   const controller = new AbortController();
@@ -77,7 +85,8 @@ async function workOn(batch: readonly Kept[], { target, clock, logger, concurren
   };
   for (const job of jobs) job.interrupt.signal.addEventListener("abort", onAbort, { once: true });
   const attempt = Math.min(...jobs.map((job) => job.attempt));
-  const ctx = createContext({ signal: controller.signal, attempt, clock, logger });
+  const started = createContext({ signal: controller.signal, attempt, clock, logger });
+  const ctx = jobs.some((job) => isRedriven(job.inbound.message)) ? replaying.set(started, true) : started;
   try {
     const settlements = await target.processBatch(
       ctx,

@@ -3,14 +3,17 @@ import type { Logger } from "../../context.ts";
 import type { Message } from "../../message.ts";
 import type { Emit } from "../emitter.ts";
 import type { Inbound, Sink } from "../transport.ts";
+import type { KeyParking } from "../../pipeline/key-parking.ts";
 import type { Worker } from "./work.ts";
 
+import { createContext } from "../../context.ts";
 import { EventDriverError, quote } from "../../errors.ts";
 import { endsWithin, goodbye } from "../ends-within.ts";
 import { AckWaits } from "./ack-waits.ts";
 import { asDeadLetter, type DeadLetterSettings } from "./dead-letters.ts";
 import { Job } from "./job.ts";
 import { Lanes } from "./lanes.ts";
+import { redrivenContext } from "./redriven.ts";
 import { type Again, decide, decideAgain, type Decision, type Outcome, type SettleRules } from "./settle.ts";
 
 export interface ConsumerOptions {
@@ -105,11 +108,48 @@ export class Consumer implements Sink {
 
   async #run(job: Job): Promise<number | undefined> {
     if (job.isGone) return this.#forget(job);
+    const parkKey = this.#options.deadLetter?.parkKey;
+    // What is no message has no key of its own that could be parked.
+    if (parkKey !== undefined && job.inbound.failure === undefined) return this.#visit(job, parkKey);
+    const decision = await this.#work(job);
+    return job.isGone ? this.#forget(job) : this.#settle(job, decision);
+  }
+
+  /** Past the queue of its key, in which it may have to wait. */
+  async #visit(job: Job, parkKey: KeyParking): Promise<number | undefined> {
+    const { clock, logger, rules } = this.#options;
+    const { message } = job.inbound;
+    let decision: Decision = { kind: "acknowledge" };
+    let failure: unknown;
+    try {
+      const outcome = await parkKey.visit({
+        ctx: redrivenContext(createContext({ signal: job.interrupt.signal, clock, logger }), message),
+        message,
+        run: async () => {
+          decision = await this.#work(job);
+          if (job.isGone || decision.kind === "hold" || decision.kind === "release") return "again";
+          return decision.kind === "acknowledge" ? "done" : { error: decision.error };
+        },
+        putAside: async (error, ticket) => {
+          failure = error;
+          await this.#publishDeadLetter(job, error, ticket);
+        },
+      });
+      if (job.isGone) return this.#forget(job);
+      if (outcome === "again") return this.#settle(job, decision);
+      if (outcome === "put aside")
+        this.#tellFailure(job, failure, "was put into the dead-letter stream, and its key is parked", "dead letter");
+      return this.#acknowledge(job);
+    } catch (error) {
+      return job.isGone ? this.#forget(job) : this.#tryAgain(job, decideAgain(error, rules));
+    }
+  }
+
+  async #work(job: Job): Promise<Decision> {
     const { failure } = job.inbound;
     const outcome: Outcome = failure === undefined ? await this.#options.worker.work(job) : { status: "failed", error: failure };
-    if (job.isGone) return this.#forget(job);
     if (outcome.status === "failed") job.firstFailedAt ??= this.#options.clock.now();
-    return this.#settle(job, this.#decide(outcome, job.attempt));
+    return this.#decide(outcome, job.attempt);
   }
 
   #decide(outcome: Outcome, attempt: number): Decision {
@@ -142,15 +182,25 @@ export class Consumer implements Sink {
   }
 
   async #putAside(job: Job, error: unknown): Promise<number | undefined> {
-    const { deadLetter, clock, rules, putAside } = this.#options;
+    const { deadLetter, rules } = this.#options;
     if (deadLetter === undefined) return this.#tryAgain(job, decideAgain(error, rules));
     try {
-      await putAside(asDeadLetter(job, error, clock.now(), deadLetter), deadLetter);
-    } catch (publishError) {
-      return this.#tryAgain(job, decideAgain(notPutAside(job, error, publishError), rules));
+      await this.#publishDeadLetter(job, error);
+    } catch (unpublished) {
+      return this.#tryAgain(job, decideAgain(unpublished, rules));
     }
     this.#tellFailure(job, error, "failed and was put into the dead-letter stream", "dead letter");
     return this.#acknowledge(job);
+  }
+
+  async #publishDeadLetter(job: Job, error: unknown, ticket?: string): Promise<void> {
+    const { deadLetter, clock, putAside } = this.#options;
+    if (deadLetter === undefined) throw error;
+    try {
+      await putAside(asDeadLetter(job, error, clock.now(), deadLetter, ticket), deadLetter);
+    } catch (publishError) {
+      throw notPutAside(job, error, publishError);
+    }
   }
 
   /**

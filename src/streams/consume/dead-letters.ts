@@ -1,3 +1,4 @@
+import type { KeyParking } from "../../pipeline/key-parking.ts";
 import type { Job } from "./job.ts";
 
 import { isEventDriverError } from "../../errors.ts";
@@ -8,6 +9,7 @@ export interface DeadLetterSettings {
   readonly includeStack: boolean;
   /** Milliseconds; `undefined` where messages of the broker cannot expire. */
   readonly retention: number | undefined;
+  readonly parkKey: KeyParking | undefined;
 }
 
 const ownNames = new Set([
@@ -21,14 +23,16 @@ const ownNames = new Set([
   "dlpartition",
   "dlposition",
   "dlstack",
+  "dlparked",
 ]);
 
 /**
  * The message as it goes to the dead-letter stream: itself, with what is known of its failure in attributes.
  *
- * A message that was a dead letter before keeps the time of its first failure, and its attempts are added up.
+ * A message that was a dead letter before keeps the time of its first failure, and its attempts are added up. `ticket` is what it is known by when it comes
+ * back, where its key is parked.
  */
-export function asDeadLetter(job: Job, error: unknown, now: number, { includeStack }: DeadLetterSettings): Message {
+export function asDeadLetter(job: Job, error: unknown, now: number, { includeStack }: DeadLetterSettings, ticket?: string): Message {
   const { message, position, partition } = job.inbound;
   const former = message.attributes;
   const stage = stageOf(error);
@@ -45,6 +49,7 @@ export function asDeadLetter(job: Job, error: unknown, now: number, { includeSta
     ...(partition !== undefined && { dlpartition: partition }),
     dlposition: position,
     ...(stack !== undefined && { dlstack: stack }),
+    ...(ticket !== undefined && { dlparked: ticket }),
   };
   return createMessage({ ...message, attributes });
 }

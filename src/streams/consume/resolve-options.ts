@@ -76,6 +76,8 @@ export function settingsOf(asked: Asked<Omit<SubscribeOptions<unknown>, keyof Pu
     if (serial) throw invalidOption("subscribe", "batch", batch, "none where serial is true, which is one by one");
   }
   const deadLetter = deadLetterOf(options.deadLetter ?? false, asked);
+  if (deadLetter?.parkKey !== undefined && order === "none")
+    throw invalidOption("subscribe", "deadLetter.parkKey", deadLetter.parkKey, 'none where order is "none"; there is no order to keep');
   return {
     order: serial ? "serial" : order,
     concurrency: serial ? 1 : concurrency,
@@ -117,12 +119,15 @@ function deadLetterOf(
     stream,
     includeStack = false,
     retention = features.expiry ? fortnight : undefined,
+    parkKey,
   } = typeof given === "string" ? { stream: given } : given;
   requireStream("subscribe", "deadLetter", stream);
   if (stream === original) throw invalidOption("subscribe", "deadLetter", stream, "another stream than the one subscribed to");
   if (retention !== undefined && !(retention > 0))
     throw invalidOption("subscribe", "deadLetter.retention", retention, "milliseconds above 0");
-  return { stream, includeStack, retention };
+  if (parkKey !== undefined && typeof parkKey.visit !== "function")
+    throw invalidOption("subscribe", "deadLetter.parkKey", parkKey, "what parkedKeys() of event-driver/dead-letters returns");
+  return { stream, includeStack, retention, parkKey };
 }
 
 function requireBackfill(factory: string, backfill: unknown): void {

@@ -9,6 +9,7 @@ import type { Outcome } from "./settle.ts";
 import { startContext } from "../../context.ts";
 import { deliverySource } from "../delivery.ts";
 import { readPropagated } from "../propagation.ts";
+import { earlierAttempts, redrivenContext } from "./redriven.ts";
 
 /** What works on jobs. */
 export interface Worker {
@@ -33,9 +34,10 @@ export function singleWorker({ target, clock, logger, propagate }: WorkerOptions
   return {
     async work(job) {
       const { message } = job.inbound;
-      const ctx = startContext({ attempt: job.attempt, clock, logger }, job.interrupt, { [deliverySource]: job });
+      const attempt = job.attempt + earlierAttempts(message);
+      const ctx = startContext({ attempt, clock, logger }, job.interrupt, { [deliverySource]: job });
       try {
-        await process(readPropagated(ctx, message, propagate), message);
+        await process(readPropagated(redrivenContext(ctx, message), message, propagate), message);
         return { status: "done" };
       } catch (error) {
         return { status: "failed", error };

@@ -1,0 +1,22 @@
+import type { Context } from "../../context.ts";
+import type { Message } from "../../message.ts";
+
+import { parkingTicket } from "../../pipeline/key-parking.ts";
+import { replaying } from "../../pipeline/replaying.ts";
+
+/** Whether a message comes back from where it was put aside. */
+export function isRedriven({ attributes }: Message): boolean {
+  return attributes["dlredrive"] !== undefined;
+}
+
+/** How often it was tried before it was put aside. */
+export function earlierAttempts(message: Message): number {
+  return isRedriven(message) ? Number(message.attributes["dlattempts"]) || 0 : 0;
+}
+
+/** A context that says so to the stages: what they remember as failed for good is to be tried once more. */
+export function redrivenContext(ctx: Context, message: Message): Context {
+  if (!isRedriven(message)) return ctx;
+  const ticket = message.attributes["dlparked"];
+  return ticket === undefined ? replaying.set(ctx, true) : parkingTicket.set(replaying.set(ctx, true), ticket);
+}
