@@ -1,0 +1,221 @@
+import { connect, type IClientOptions, type IConnackPacket, type IPublishPacket, type MqttClient, type Packet, Store } from "mqtt";
+
+import { type MqttSettings, notConnected } from "./options.ts";
+
+/** Says that an incoming message is not to be answered yet; MQTT.js then reads on, and reports it as an error, which is not one. */
+export const withheld: Error = new Error("the message is answered when its handler has finished");
+
+export interface LinkOptions {
+  readonly settings: MqttSettings;
+  readonly clientId: string;
+  /** Whether a session that the broker has of this client is thrown away. */
+  readonly clean: boolean;
+  /** Seconds that the broker keeps the session. */
+  readonly sessionExpiry: number;
+  /** How many messages may come before one is answered. */
+  readonly receiveMaximum: number | undefined;
+  readonly will?: IClientOptions["will"];
+  /** Every packet, before the client acts on it. */
+  readonly onPacket: (packet: Packet) => void;
+  /** A message of quality 1 or 2. Whoever takes it answers it with {@link Link.write}. */
+  readonly onMessage: (packet: IPublishPacket) => void;
+  /** A message that needs no answer. No other packet is read until `done` is called. */
+  readonly onUnansweredMessage: (packet: IPublishPacket, done: () => void) => void;
+  /** The broker has answered, and what was not answered by it has been sent again. */
+  readonly onUp: (connack: IConnackPacket) => void;
+  readonly onDown: () => void;
+  /** What to do when the connection was lost. */
+  readonly beforeReconnect: () => "connect" | "wait" | "end";
+}
+
+const firstDelay = 200;
+const longestDelay = 10_000;
+/** Milliseconds for a goodbye. */
+const farewell = 2_000;
+/** The broker may take us later: it is unavailable, busy, has no more room, or was asked too often. */
+const passing: readonly (number | undefined)[] = [3, 0x88, 0x89, 0x97, 0x9f];
+const wrongVersion: readonly (number | undefined)[] = [1, 0x84];
+
+/** One connection of MQTT.js, which comes back for ever until it is closed. */
+export class Link {
+  readonly client: MqttClient;
+  readonly #options: LinkOptions;
+  readonly #outgoing = new Store();
+  readonly #opening = Promise.withResolvers<void>();
+  #isUp = false;
+  #isEnded = false;
+  #attempts = 0;
+  #lastError: unknown;
+  #cancelRetry: (() => void) | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.client = connect(options.settings.urls[0], this.#clientOptions());
+    this.client.handleMessage = (packet, callback) => {
+      if (packet.qos === 0) options.onUnansweredMessage(packet, callback);
+      else callback();
+    };
+    this.client.on("packetreceive", (packet) => this.#onPacket(packet));
+    this.client.on("connect", (connack) => this.#onConnect(connack));
+    this.client.on("close", () => this.#onClose());
+    this.client.on("error", (error) => {
+      if (error !== withheld) this.#lastError = error;
+    });
+    // Nobody may be waiting when it fails.
+    this.#opening.promise.catch(() => {});
+  }
+
+  /** Whether packets can be sent. */
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /**
+   * Resolves when the broker has answered for the first time.
+   *
+   * @throws EventDriverError `ERR_CONNECTION_FAILED`
+   */
+  async opened(): Promise<void> {
+    const { settings } = this.#options;
+    const cancel = settings.clock.after(settings.connectTimeout, () => {
+      this.#opening.reject(notConnected(settings.place, `has not answered within ${settings.connectTimeout} ms`, true, this.#lastError));
+    });
+    try {
+      await this.#opening.promise;
+    } catch (error) {
+      this.destroy();
+      throw error;
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Bytes as they are, between two packets. */
+  write(bytes: Buffer): void {
+    this.client.stream.write(bytes);
+  }
+
+  /** Says goodbye, with that of the session which differs from what it was opened with. */
+  async close(goodbye: { readonly withWill?: boolean; readonly endSession?: boolean } = {}): Promise<void> {
+    if (!this.#end()) return;
+    if (!this.#isUp) return this.destroy();
+    const { clock } = this.#options.settings;
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(farewell, () => {
+      this.client.stream.destroy();
+      resolve();
+    });
+    this.client.end(
+      false,
+      {
+        reasonCode: goodbye.withWill ? 0x04 : 0,
+        ...(goodbye.endSession && { properties: { sessionExpiryInterval: 0 } }),
+      },
+      () => resolve(),
+    );
+    await ended;
+    cancel();
+  }
+
+  /** Ends it as a process that dies does. */
+  destroy(): void {
+    this.#end();
+    this.#isUp = false;
+    this.client.end(true);
+  }
+
+  /** `false` when it has been ended before. */
+  #end(): boolean {
+    if (this.#isEnded) return false;
+    this.#isEnded = true;
+    this.#cancelRetry?.();
+    this.#opening.reject(notConnected(this.#options.settings.place, "was left before it had answered", true, this.#lastError));
+    return true;
+  }
+
+  #onPacket(packet: Packet): void {
+    if (packet.cmd === "connack" && packet.reasonCode !== 0) this.#onRefused(packet);
+    else this.#options.onPacket(packet);
+  }
+
+  #onRefused({ reasonCode, properties }: IConnackPacket): void {
+    const { settings } = this.#options;
+    const said = properties?.reasonString === undefined ? "" : `: ${properties.reasonString}`;
+    const what = wrongVersion.includes(reasonCode)
+      ? "speaks no MQTT 5, which shared subscriptions and message properties need; use another broker or switch it on there"
+      : `has refused the connection with reason code ${reasonCode}${said}`;
+    const error = notConnected(settings.place, what, passing.includes(reasonCode));
+    this.#lastError = error;
+    if (!error.retryable) this.#opening.reject(error);
+  }
+
+  #onConnect(connack: IConnackPacket): void {
+    // What is kept now must not be thrown away when the connection comes back.
+    this.client.options.clean = false;
+    this.#attempts = 0;
+    this.#isUp = true;
+    this.#options.onUp(connack);
+    this.#opening.resolve();
+  }
+
+  #onClose(): void {
+    if (this.#isUp) {
+      this.#isUp = false;
+      this.#options.onDown();
+    }
+    if (!this.#isEnded) this.#retryLater();
+  }
+
+  #retryLater(): void {
+    const delay = Math.min(longestDelay, firstDelay * 2 ** this.#attempts);
+    this.#attempts = Math.min(this.#attempts + 1, 20);
+    this.#cancelRetry?.();
+    this.#cancelRetry = this.#options.settings.clock.after(delay * (0.5 + Math.random() / 2), () => this.#retry());
+  }
+
+  #retry(): void {
+    switch (this.#options.beforeReconnect()) {
+      case "connect":
+        this.client.reconnect({ outgoingStore: this.#outgoing });
+        return;
+      case "wait":
+        return this.#retryLater();
+      case "end":
+        return this.destroy();
+    }
+  }
+
+  #clientOptions(): IClientOptions {
+    const { settings, clientId, clean, sessionExpiry, receiveMaximum, will } = this.#options;
+    const { urls, clientOptions, connectTimeout } = settings;
+    return {
+      ...clientOptions,
+      ...(urls.length > 1 && { servers: urls.map(serverOf) }),
+      protocolVersion: 5,
+      clientId,
+      clean,
+      connectTimeout,
+      reconnectPeriod: 0,
+      resubscribe: false,
+      outgoingStore: this.#outgoing,
+      properties: {
+        ...clientOptions.properties,
+        sessionExpiryInterval: sessionExpiry,
+        ...(receiveMaximum !== undefined && { receiveMaximum }),
+      },
+      ...(will !== undefined && { will }),
+      customHandleAcks: (_topic, _payload, packet: IPublishPacket, answer) => {
+        this.#options.onMessage(packet);
+        answer(withheld);
+      },
+    };
+  }
+}
+
+function serverOf(url: string): NonNullable<IClientOptions["servers"]>[number] {
+  const { protocol, hostname, port } = new URL(url);
+  const isSecure = protocol === "mqtts:" || protocol === "wss:";
+  const kind = protocol.startsWith("ws") ? (isSecure ? "wss" : "ws") : isSecure ? "mqtts" : "mqtt";
+  const usual = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 }[kind];
+  return { host: hostname, port: port === "" ? usual : Number(port), protocol: kind };
+}

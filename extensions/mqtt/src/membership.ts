@@ -1,0 +1,297 @@
+import type { Binding, HeaderValue, ReadRecord } from "@event-driver/cloudevents/bindings";
+import type { Inbound, Sink, SubscribeRequest, TransportSubscription } from "event-driver/streams";
+import type { IPublishPacket } from "mqtt";
+
+import { randomUUID } from "node:crypto";
+
+import { streamOf } from "./names.ts";
+import { busy, type MqttNative, type MqttSettings } from "./options.ts";
+import type { Holder, Roster } from "./roster.ts";
+import { type Flight, removeSession, Session } from "./session.ts";
+
+export interface MembershipOptions {
+  readonly settings: MqttSettings;
+  readonly binding: Binding;
+  readonly request: SubscribeRequest<MqttNative>;
+  readonly sink: Sink;
+  readonly roster: Roster;
+  /** What the client identifiers of its sessions begin with. */
+  readonly sessions: string;
+  /** What is subscribed to, `$share/...` included. */
+  readonly filter: string;
+  readonly retained: boolean;
+  readonly isRosterUp: () => boolean;
+  /** Called once, when it has left. */
+  readonly onLeft: () => void;
+}
+
+const largestReceiveMaximum = 0xffff;
+const rejoinDelay = 1_000;
+
+/** One subscription: a session of its own, and those of others that have gone, until they are empty. */
+export class Membership implements TransportSubscription {
+  readonly #options: MembershipOptions;
+  readonly #holder: Holder;
+  readonly #sessions = new Set<Session>();
+  /** Tells apart what has no identity of its own, as long as this process lives. */
+  readonly #epoch: string = randomUUID();
+  /** What was delivered and is not settled. */
+  readonly #out = new Set<Arrival>();
+  /** What has to wait until less is out. */
+  readonly #waiting: Arrival[] = [];
+  #arrivals = 0;
+  #isStopped = false;
+  #cancelRejoin: (() => void) | undefined;
+  #leaving: Promise<void> | undefined;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+    this.#holder = { id: randomUUID(), exclusive: options.request.exclusive };
+  }
+
+  /**
+   * Takes a session of the position and subscribes it.
+   *
+   * @throws EventDriverError `ERR_SUBSCRIPTION_BUSY`, `ERR_CONNECTION_FAILED`, `ERR_UNSUPPORTED`
+   */
+  async open(): Promise<void> {
+    const { settings, request, roster, sessions } = this.#options;
+    const { stream, name, exclusive, reset, durable } = request;
+    for (;;) {
+      const others = roster.others(this.#holder.id);
+      if (others.exclusive || (others.any && (exclusive || reset))) throw busy(stream, name);
+      const fresh = reset || (!durable && !others.any);
+      const session = this.#claim(fresh);
+      try {
+        if (fresh) await Promise.all(roster.left().map((slot) => removeSession({ settings, roster, sessions, slot })));
+        await session.open();
+        return;
+      } catch (error) {
+        this.#remove(session);
+        session.drop();
+        if (!session.isReplaced) throw error;
+      }
+    }
+  }
+
+  /** Takes what somebody has left behind, as long as it lasts. */
+  async takeOver(slot: number): Promise<void> {
+    const { settings, request, roster } = this.#options;
+    if (this.#isStopped || !roster.claimLeft(slot, this.#holder)) return;
+    const { stream, name } = request;
+    settings.logger.info({ stream, name, session: slot }, "takes over what another subscription has left behind");
+    const session = this.#session(slot, { fresh: false, isLeftover: true });
+    try {
+      await session.open();
+    } catch (error) {
+      this.#remove(session);
+      session.drop();
+      settings.logger.warn({ stream, name, session: slot, err: error }, "what was left behind could not be taken over; it is tried again");
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancelRejoin?.();
+    this.#waiting.length = 0;
+  }
+
+  async close(): Promise<void> {
+    const { request } = this.#options;
+    await (this.#leaving ??= this.#leave(!request.durable));
+  }
+
+  async forget(): Promise<void> {
+    await (this.#leaving ??= this.#leave(true));
+  }
+
+  /** Settled, or no longer ours. */
+  forgetArrival(arrival: Arrival): void {
+    this.#out.delete(arrival);
+    this.#deliverMore();
+  }
+
+  /** Given back: it comes again, before what waits. While the subscription ends it is left to the session. */
+  deliverAgain(arrival: Arrival): void {
+    this.#out.delete(arrival);
+    if (!this.#isStopped) this.#waiting.unshift(arrival.again());
+    this.#deliverMore();
+  }
+
+  #claim(fresh: boolean): Session {
+    const slot = this.#options.roster.claim(this.#holder);
+    return this.#session(slot, { fresh, isLeftover: false });
+  }
+
+  #session(slot: number, kind: { readonly fresh: boolean; readonly isLeftover: boolean }): Session {
+    const { settings, request, roster, sessions, filter, retained, isRosterUp } = this.#options;
+    const session: Session = new Session({
+      ...kind,
+      settings,
+      roster,
+      sessions,
+      slot,
+      holder: this.#holder,
+      filter,
+      receiveMaximum: Math.min(request.maxInFlight, largestReceiveMaximum),
+      retained,
+      isRosterUp,
+      onMessage: (flight) => this.#onMessage(flight.packet, flight),
+      onUnansweredMessage: (packet, done) => this.#onMessage(packet, undefined, done),
+      onReplaced: () => this.#onReplaced(session, kind.isLeftover),
+      onEmpty: () => void this.#endLeftover(session),
+    });
+    this.#sessions.add(session);
+    return session;
+  }
+
+  #onMessage(packet: IPublishPacket, flight: Flight | undefined, done?: () => void): void {
+    if (this.#isStopped) return;
+    const { request, binding } = this.#options;
+    this.#arrivals += 1;
+    const position = `${this.#epoch}-${this.#arrivals}`;
+    const stream = request.native?.filter === undefined ? request.stream : streamOf(packet.topic);
+    const read = binding.read(recordOf(packet), { stream, position });
+    this.#waiting.push(new Arrival({ membership: this, flight, done, read, position, attempt: packet.dup ? 2 : 1 }));
+    this.#deliverMore();
+  }
+
+  #deliverMore(): void {
+    const { request, sink } = this.#options;
+    while (!this.#isStopped && this.#out.size < request.maxInFlight) {
+      const arrival = this.#waiting.shift();
+      if (arrival === undefined) return;
+      this.#out.add(arrival);
+      sink.deliver(arrival);
+    }
+  }
+
+  #onReplaced(session: Session, isLeftover: boolean): void {
+    const { settings, request, sink } = this.#options;
+    const { stream, name, exclusive } = request;
+    this.#remove(session);
+    for (const arrival of this.#out) if (arrival.session === session) this.#out.delete(arrival);
+    const others = this.#waiting.filter((arrival) => arrival.session !== session);
+    this.#waiting.splice(0, this.#waiting.length, ...others);
+    if (isLeftover || this.#isStopped) return;
+    if (exclusive) return sink.lost(busy(stream, name));
+    settings.logger.warn({ stream, name, session: session.slot }, "another process has taken the session; takes another one");
+    this.#rejoinLater();
+  }
+
+  #rejoinLater(): void {
+    // Not at once: this may be the end of the session that was just being opened, and then whoever opens it goes on.
+    this.#cancelRejoin = this.#options.settings.clock.after(rejoinDelay, () => void this.#rejoin());
+  }
+
+  async #rejoin(): Promise<void> {
+    if (this.#isStopped || this.#sessions.size > 0) return;
+    const session = this.#claim(false);
+    try {
+      await session.open();
+    } catch (error) {
+      this.#remove(session);
+      session.drop();
+      this.#options.settings.logger.warn(
+        { name: this.#options.request.name, err: error },
+        "no other session could be taken; it is tried again",
+      );
+      if (!this.#isStopped) this.#rejoinLater();
+    }
+  }
+
+  async #endLeftover(session: Session): Promise<void> {
+    if (this.#isStopped || !this.#sessions.has(session)) return;
+    this.#remove(session);
+    try {
+      await session.end();
+    } catch (error) {
+      this.#options.settings.logger.warn({ session: session.slot, err: error }, "an empty session was not ended; it is looked at again");
+    }
+  }
+
+  #remove(session: Session): void {
+    this.#sessions.delete(session);
+    this.#options.roster.unclaim(session.slot);
+  }
+
+  async #leave(forget: boolean): Promise<void> {
+    const { settings, roster, sessions, onLeft } = this.#options;
+    await this.stop();
+    const { any } = roster.others(this.#holder.id);
+    try {
+      await Promise.all(Array.from(this.#sessions, (session) => (forget && !any ? session.end() : session.leave({ unsubscribe: forget }))));
+      if (forget && !any) await Promise.all(roster.left().map((slot) => removeSession({ settings, roster, sessions, slot })));
+    } finally {
+      for (const session of this.#sessions) this.#remove(session);
+      onLeft();
+    }
+  }
+}
+
+interface ArrivalOptions {
+  readonly membership: Membership;
+  /** `undefined` where the broker waits for no answer. */
+  readonly flight: Flight | undefined;
+  readonly done: (() => void) | undefined;
+  readonly read: ReadRecord;
+  readonly position: string;
+  readonly attempt: number;
+}
+
+/** One message as it is handed over. */
+class Arrival implements Inbound {
+  readonly message: Inbound["message"];
+  readonly failure: unknown;
+  readonly position: string;
+  readonly attempt: number;
+  readonly signal: AbortSignal | undefined;
+  readonly #options: ArrivalOptions;
+  #isSettled = false;
+
+  constructor(options: ArrivalOptions) {
+    const { flight, read, position, attempt } = options;
+    this.#options = options;
+    this.message = read.message;
+    this.failure = read.failure;
+    this.position = position;
+    this.attempt = attempt;
+    this.signal = flight?.session.signal;
+  }
+
+  get session(): Session | undefined {
+    return this.#options.flight?.session;
+  }
+
+  async ack(): Promise<void> {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    const { membership, flight, done } = this.#options;
+    flight?.session.settle(flight);
+    done?.();
+    membership.forgetArrival(this);
+  }
+
+  async release(): Promise<void> {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#options.membership.deliverAgain(this);
+  }
+
+  /** The same message, once more. */
+  again(): Arrival {
+    return new Arrival({ ...this.#options, attempt: this.attempt + 1 });
+  }
+}
+
+function recordOf({ topic, payload, properties }: IPublishPacket): Parameters<Binding["read"]>[0] {
+  const headers: (readonly [string, HeaderValue])[] = [];
+  const given = properties?.userProperties ?? {};
+  for (const name of Object.keys(given)) {
+    const value = given[name];
+    if (typeof value === "string") headers.push([name, value]);
+    else for (const each of value ?? []) headers.push([name, each]);
+  }
+  // What nobody wrote as an event is ordered by its topic: that of one device, mostly.
+  return { headers, contentType: properties?.contentType, key: topic, body: typeof payload === "string" ? Buffer.from(payload) : payload };
+}

@@ -1,0 +1,111 @@
+import type { IClientPublishOptions, IConnackPacket, Packet } from "mqtt";
+import type { Link } from "./link.ts";
+
+/** One message on its way to the broker. */
+export interface Publication {
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly options: IClientPublishOptions;
+}
+
+/** What the broker has said of it. */
+export interface PublishAnswer {
+  /** Whether the broker knows nobody who gets it, as far as it tells. */
+  readonly isUnmatched: boolean;
+}
+
+interface Waiting extends Publication {
+  readonly settle: PromiseWithResolvers<PublishAnswer>;
+  isGivenUp: boolean;
+}
+
+/** At most so many without an answer, also where the broker would take more: identifiers of packets are few. */
+const largestWindow = 4_096;
+const noMatchingSubscribers = 0x10;
+
+/**
+ * Publishes in the order of the calls, and no more at once than the broker takes: MQTT.js would send more, and be disconnected for it.
+ *
+ * What was not answered when the connection is lost is sent again when it is back.
+ */
+export class Publisher {
+  readonly #link: () => Link;
+  readonly #waiting: Waiting[] = [];
+  /** The next one of those waiting. */
+  #next = 0;
+  readonly #sent = new Set<Waiting>();
+  /** Identifiers of packets of which the broker has said that they matched no subscriber. */
+  readonly #unmatched = new Set<number>();
+  #window = 0;
+  #failure: Error | undefined;
+
+  constructor(link: () => Link) {
+    this.#link = link;
+  }
+
+  async publish(publication: Publication, signal: AbortSignal | undefined): Promise<PublishAnswer> {
+    signal?.throwIfAborted();
+    if (this.#failure !== undefined) throw this.#failure;
+    const waiting: Waiting = { ...publication, settle: Promise.withResolvers<PublishAnswer>(), isGivenUp: false };
+    this.#waiting.push(waiting);
+    this.#send();
+    if (signal === undefined) return waiting.settle.promise;
+    const onAbort = (): void => {
+      waiting.isGivenUp = true;
+      waiting.settle.reject(signal.reason);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await waiting.settle.promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** The broker has answered: what waits may go. */
+  begin({ properties }: IConnackPacket): void {
+    this.#window = Math.min(properties?.receiveMaximum ?? 0xffff, largestWindow);
+    this.#send();
+  }
+
+  /** Notes what MQTT.js does not tell whoever has published. */
+  notice(packet: Packet): void {
+    if (
+      (packet.cmd === "puback" || packet.cmd === "pubrec") &&
+      packet.reasonCode === noMatchingSubscribers &&
+      packet.messageId !== undefined
+    )
+      this.#unmatched.add(packet.messageId);
+  }
+
+  /** Nothing more is sent, and what has no answer fails. */
+  fail(error: Error): void {
+    this.#failure = error;
+    for (const { settle } of [...this.#sent, ...this.#waiting.splice(0).slice(this.#next)]) settle.reject(error);
+    this.#sent.clear();
+    this.#next = 0;
+  }
+
+  #send(): void {
+    const link = this.#link();
+    while (link.isUp && this.#sent.size < this.#window && this.#next < this.#waiting.length) {
+      const waiting = this.#waiting[this.#next];
+      this.#next += 1;
+      if (waiting !== undefined && !waiting.isGivenUp) this.#sendOne(waiting, link);
+    }
+    if (this.#next < 1_024 && this.#next < this.#waiting.length) return;
+    this.#waiting.splice(0, this.#next);
+    this.#next = 0;
+  }
+
+  #sendOne(waiting: Waiting, link: Link): void {
+    this.#sent.add(waiting);
+    link.client.publish(waiting.topic, waiting.payload, waiting.options, (error, packet) => {
+      this.#sent.delete(waiting);
+      const isUnmatched = packet?.messageId !== undefined && this.#unmatched.delete(packet.messageId);
+      if (error) waiting.settle.reject(error);
+      else waiting.settle.resolve({ isUnmatched });
+      this.#send();
+    });
+  }
+}

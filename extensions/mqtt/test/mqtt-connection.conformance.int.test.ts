@@ -1,0 +1,53 @@
+import { mqttConnection, mqttFeatures } from "@event-driver/mqtt";
+import type { Connection } from "event-driver/streams";
+import { connectionKit } from "event-driver/testing";
+import { connectAsync } from "mqtt";
+import { afterEach, expect, test } from "vitest";
+
+import { services, suiteWith } from "../../../test/services.ts";
+import { topicOf } from "../src/names.ts";
+import { type Network, networkBefore } from "./network.ts";
+
+const suite = await suiteWith("mqtt", "toxiproxy");
+
+for (const qos of [1, 2] as const) {
+  suite(`a connection that publishes and subscribes with quality ${qos}`, () => {
+    const networks = new Map<Connection<never>, Network>();
+    const skipped: string[] = [];
+
+    const open = async (): Promise<Connection> => {
+      const network = await networkBefore(services.mqtt.url);
+      const connection = await mqttConnection({ url: network.url, qos, takeOverAfter: 200 });
+      networks.set(connection, network);
+      return connection;
+    };
+
+    afterEach(async () => {
+      for (const network of networks.values()) await network.remove();
+      networks.clear();
+    });
+
+    connectionKit({
+      test,
+      open,
+      openAnother: open,
+      features: mqttFeatures,
+      crash: (connection) => networks.get(connection)?.remove(),
+      async outage(connection) {
+        await networks.get(connection)?.cut();
+        return () => networks.get(connection)?.mend();
+      },
+      async poison(_connection, stream) {
+        const client = await connectAsync(services.mqtt.url, { protocolVersion: 5 });
+        await client.publishAsync(topicOf(stream), "no message", { qos: 1, properties: { userProperties: { specversion: "1.0" } } });
+        await client.endAsync();
+      },
+      patience: 20_000,
+      skip: (title, reason) => skipped.push(`${title}: ${reason}`),
+    });
+
+    test("only what MQTT cannot do is skipped", () => {
+      expect(skipped.filter((each) => !each.includes("features."))).toEqual([]);
+    });
+  });
+}
