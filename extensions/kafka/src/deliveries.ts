@@ -1,0 +1,197 @@
+import type { Binding, HeaderValue, RecordPlace } from "@event-driver/cloudevents/bindings";
+import type { Clock, Message } from "event-driver";
+import type { Inbound, Sink } from "event-driver/streams";
+
+import type { Entry, LogRecord, Partition } from "./partition.ts";
+
+import { showPosition } from "./position.ts";
+
+export interface DeliveriesOptions {
+  readonly stream: string;
+  readonly sink: Sink;
+  readonly binding: Binding;
+  readonly clock: Clock;
+  readonly maxInFlight: number;
+  readonly retries: Retries | undefined;
+  /** Called with what is done with; `finish` or `again` has to follow. */
+  readonly onAck: (partition: Partition, entry: Entry, message: Message) => void;
+  /** Called when there may be room for more. */
+  readonly onRoom: () => void;
+}
+
+/** How records that failed wait in topics of their own. */
+export interface Retries {
+  /** What a record of a retry topic says; `undefined` for any other record. */
+  noteOf(partition: Partition, record: LogRecord): RetryNote | undefined;
+  /** Puts the record where it waits. Resolves to whether it is there now. */
+  postpone(partition: Partition, entry: Entry, delay: number): Promise<boolean>;
+}
+
+/** What goes with a record in a retry topic. */
+export interface RetryNote extends Origin {
+  /** Whether it is of this stream and name. */
+  readonly isOurs: boolean;
+  /** Epoch milliseconds before which it is not to be delivered. */
+  readonly dueAt: number;
+}
+
+/** Where a record stood at first, and how often it was delivered before it came to where it is now. */
+interface Origin {
+  readonly position: string;
+  readonly partition: string;
+  readonly attempts: number;
+  /** Epoch milliseconds. */
+  readonly publishedAt: number;
+}
+
+/** As many of one partition are delivered before the next one has its turn. */
+const turn = 16;
+
+/** Hands over what was fetched, as much of it as may be unsettled at once. */
+export class Deliveries {
+  readonly #options: DeliveriesOptions;
+  readonly #partitions = new Set<Partition>();
+  /** How to stop waiting for the first record of a partition to be due. */
+  readonly #waits = new Map<Partition, () => void>();
+  #inFlight = 0;
+  #isStopped = false;
+  #isPumping = false;
+
+  constructor(options: DeliveriesOptions) {
+    this.#options = options;
+  }
+
+  add(partition: Partition): void {
+    this.#partitions.add(partition);
+    partition.signal.addEventListener("abort", () => this.#drop(partition), { once: true });
+  }
+
+  /** Nothing more is delivered. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const cancel of this.#waits.values()) cancel();
+    this.#waits.clear();
+  }
+
+  /** Delivers what can be. */
+  pump(): void {
+    // Whoever settles within deliver comes here from within.
+    if (this.#isPumping || this.#isStopped) return;
+    this.#isPumping = true;
+    for (let hasMore = true; hasMore;) {
+      hasMore = false;
+      for (const partition of this.#partitions) if (this.#deliverFrom(partition)) hasMore = true;
+    }
+    this.#isPumping = false;
+    this.#options.onRoom();
+  }
+
+  /** It is done. */
+  finish(partition: Partition, entry: Entry): void {
+    if (!this.#land(partition)) return;
+    partition.tracker.finish(entry.record.offset);
+    this.pump();
+  }
+
+  /** It is to be delivered again. */
+  again(partition: Partition, entry: Entry): void {
+    if (!this.#land(partition)) return;
+    partition.putBack(entry);
+    this.pump();
+  }
+
+  /** Whether there may be more. */
+  #deliverFrom(partition: Partition): boolean {
+    for (let count = 0; count < turn; count += 1) {
+      if (this.#isStopped || !partition.isOpen || this.#inFlight >= this.#options.maxInFlight) return false;
+      const record = partition.peek();
+      if (record === undefined) return false;
+      const note = this.#options.retries?.noteOf(partition, record);
+      if (note?.isOurs && note.dueAt > this.#options.clock.now()) {
+        this.#wait(partition, note.dueAt);
+        return false;
+      }
+      const entry = partition.take();
+      if (entry === undefined) return false;
+      if (note?.isOurs === false) partition.tracker.finish(record.offset);
+      else this.#hand(partition, entry, note ?? originOf(partition, record));
+    }
+    return true;
+  }
+
+  #wait(partition: Partition, dueAt: number): void {
+    if (this.#waits.has(partition)) return;
+    const { clock } = this.#options;
+    const wake = (): void => {
+      this.#waits.delete(partition);
+      this.pump();
+    };
+    this.#waits.set(partition, clock.after(dueAt - clock.now(), wake));
+  }
+
+  #hand(partition: Partition, entry: Entry, { position, partition: index, attempts, publishedAt }: Origin): void {
+    const { stream, sink, binding } = this.#options;
+    entry.attempts += 1;
+    const { message, failure } = readWith(binding, entry.record, { stream, partition: index, position });
+    let isSettled = false;
+    const settles = (): boolean => {
+      if (isSettled || partition.isLost) return false;
+      isSettled = true;
+      return true;
+    };
+    partition.unsettled += 1;
+    this.#inFlight += 1;
+    const inbound: Inbound = {
+      message,
+      failure,
+      position,
+      partition: index,
+      attempt: attempts + entry.attempts,
+      publishedAt,
+      signal: partition.signal,
+      ack: async () => {
+        if (settles()) this.#options.onAck(partition, entry, message);
+      },
+      release: async ({ delay }) => {
+        if (settles()) await this.#release(partition, entry, delay);
+      },
+    };
+    sink.deliver(inbound);
+  }
+
+  async #release(partition: Partition, entry: Entry, delay: number): Promise<void> {
+    const isElsewhere = delay > 0 && (await this.#options.retries?.postpone(partition, entry, delay));
+    if (isElsewhere) this.finish(partition, entry);
+    else this.again(partition, entry);
+  }
+
+  /** `false` when it was no longer in flight. */
+  #land(partition: Partition): boolean {
+    if (partition.isLost) return false;
+    partition.unsettled -= 1;
+    this.#inFlight -= 1;
+    return true;
+  }
+
+  /** What was delivered of it belongs to others again. */
+  #drop(partition: Partition): void {
+    this.#partitions.delete(partition);
+    this.#waits.get(partition)?.();
+    this.#waits.delete(partition);
+    this.#inFlight -= partition.unsettled;
+    partition.unsettled = 0;
+    this.pump();
+  }
+}
+
+function originOf({ index }: Partition, { offset, timestamp }: LogRecord): Origin {
+  return { position: showPosition({ partition: index, offset, timestamp }), partition: String(index), attempts: 0, publishedAt: timestamp };
+}
+
+function readWith(binding: Binding, { key, value, headers }: LogRecord, place: RecordPlace): ReturnType<Binding["read"]> {
+  return binding.read({ headers: headers.map(namedHeader), key, body: value }, place);
+}
+
+function namedHeader([name, value]: LogRecord["headers"][number]): readonly [string, HeaderValue] {
+  return [name?.toString("utf8") ?? "", value];
+}

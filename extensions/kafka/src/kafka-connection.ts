@@ -1,0 +1,68 @@
+import { kafkaBinding } from "@event-driver/cloudevents/bindings";
+import { EventDriverError } from "event-driver";
+import { type Connection, type ConnectionFeatures, createConnection } from "event-driver/streams";
+
+import { type KafkaConnectionOptions, type KafkaNative, type KafkaSettings, settingsOf } from "./options.ts";
+import { KafkaTransport } from "./kafka-transport.ts";
+
+/** What a connection to Kafka can do. With `retryTopics` its `delay` is true. */
+export const kafkaFeatures: ConnectionFeatures = {
+  durable: true,
+  transient: true,
+  backfill: ["all", "time", "position"],
+  reset: true,
+  serial: false,
+  keyOrder: "group",
+  ackWait: "none",
+  delay: false,
+  attempts: false,
+  expiry: false,
+};
+
+/**
+ * A connection to a Kafka cluster: topics as streams, consumer groups as names, keys in order over all members of a group.
+ *
+ * Resolves when a broker has answered. From then on it comes back for ever by itself.
+ *
+ * @throws EventDriverError `ERR_INVALID_OPTION`; `ERR_CONNECTION_FAILED` when no broker answers within `connectTimeout`
+ * @example
+ * const connection = await kafkaConnection({ url: "kafka://localhost:9092" });
+ * await connection.subscribe("orders", orders, { name: "billing" });
+ */
+export async function kafkaConnection(options: KafkaConnectionOptions): Promise<Connection<KafkaNative>> {
+  const settings = settingsOf(options);
+  const { mode, foreign, keyFrom } = options;
+  const transport = new KafkaTransport({
+    settings,
+    features: { ...kafkaFeatures, delay: settings.retryTopics !== undefined },
+    binding: kafkaBinding({ mode, foreign, keyFrom }),
+  });
+  const connection = createConnection(transport, options);
+  try {
+    await answered(transport.open(), settings);
+    return connection;
+  } catch (error) {
+    await connection.close({ limit: 0 });
+    throw notConnected(settings, error);
+  }
+}
+
+async function answered(opening: Promise<void>, { clock, connectTimeout }: KafkaSettings): Promise<void> {
+  let cancel: (() => void) | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    cancel = clock.after(connectTimeout, () => reject(new Error(`no answer within ${connectTimeout} ms`)));
+  });
+  try {
+    await Promise.race([opening, late]);
+  } finally {
+    cancel?.();
+  }
+}
+
+function notConnected({ servers }: KafkaSettings, cause: unknown): EventDriverError {
+  return new EventDriverError("ERR_CONNECTION_FAILED", {
+    message: `no Kafka broker answers at ${servers.join(", ")}; check the address, TLS and credentials, or try again when one is up`,
+    retryable: true,
+    cause,
+  });
+}

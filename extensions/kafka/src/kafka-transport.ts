@@ -1,0 +1,145 @@
+import type { Binding } from "@event-driver/cloudevents/bindings";
+import type { Message } from "event-driver";
+import type {
+  ConnectionFeatures,
+  Sink,
+  SubscribeRequest,
+  Transport,
+  TransportListener,
+  TransportPublishOptions,
+} from "event-driver/streams";
+
+import { Admin, Producer } from "@platformatic/kafka";
+
+import type { KafkaNative, KafkaSettings } from "./options.ts";
+
+import { brokerFailed, closedError, groupBusy } from "./failures.ts";
+import { requireNative } from "./options.ts";
+import { type OutgoingRecord, RecordWriter } from "./record-writer.ts";
+import { Subscription } from "./subscription.ts";
+import { Topology } from "./topology.ts";
+import { Watch } from "./watch.ts";
+
+export interface KafkaTransportOptions {
+  readonly settings: KafkaSettings;
+  readonly features: ConnectionFeatures;
+  readonly binding: Binding;
+}
+
+/** Streams over the topics of a Kafka cluster. */
+export class KafkaTransport implements Transport<KafkaNative> {
+  readonly name: string = "Kafka";
+  readonly features: ConnectionFeatures;
+  readonly keepsPublishOrder: boolean = true;
+  readonly #options: KafkaTransportOptions;
+  readonly #admin: Admin;
+  readonly #producer: Producer;
+  readonly #topology: Topology;
+  readonly #writer: RecordWriter;
+  readonly #watch: Watch;
+  readonly #subscriptions = new Set<Subscription>();
+  #listener: TransportListener | undefined;
+  #isClosed = false;
+
+  constructor(options: KafkaTransportOptions) {
+    const { settings, features } = options;
+    const { clientOptions, servers, connectTimeout, batchBytes, compression } = settings;
+    const base = { connectTimeout, ...clientOptions, bootstrapBrokers: [...servers], strict: false };
+    this.#options = options;
+    this.features = features;
+    this.#admin = new Admin({ ...base, retries: 3, retryDelay: 250 });
+    // The same request again, for ever: the broker knows it by its sequence, so that nothing is written twice.
+    this.#producer = new Producer({
+      ...base,
+      idempotent: true,
+      retryDelay: (_client, _operation, attempt) => Math.min(2_000, 50 * 2 ** attempt),
+    });
+    this.#topology = new Topology(this.#admin, settings);
+    this.#writer = new RecordWriter({ producer: this.#producer, topology: this.#topology, batchBytes, compression });
+    this.#watch = new Watch({
+      admin: this.#admin,
+      clock: settings.clock,
+      onState: (state) => this.#listener?.state({ state }),
+    });
+    this.#watch.add(this.#producer);
+  }
+
+  /**
+   * Resolves when a broker has answered.
+   *
+   * @throws the client's error
+   */
+  async open(): Promise<void> {
+    await this.#admin.metadata({ topics: [], forceUpdate: true });
+  }
+
+  observe(listener: TransportListener): void {
+    this.#listener = listener;
+  }
+
+  async publish(stream: string, message: Message, { signal }: Pick<TransportPublishOptions, "signal">): Promise<void> {
+    const { binding, settings } = this.#options;
+    await this.#writer.write(settings.topicOf(stream), outgoing(binding.write(message)), signal);
+  }
+
+  async subscribe(request: SubscribeRequest<KafkaNative>, sink: Sink): Promise<Subscription> {
+    if (this.#isClosed) throw closedError(`stream ${request.stream} was not subscribed to`);
+    if (request.native !== undefined) requireNative(request.native);
+    const { settings, binding } = this.#options;
+    const topic = settings.topicOf(request.stream);
+    const group = `${settings.groupOf(request.stream, request.name)}${request.durable ? "" : "/transient"}`;
+    const subscription = new Subscription({
+      request,
+      sink,
+      settings,
+      topology: this.#topology,
+      binding,
+      group,
+      topics: [topic],
+      retries: undefined,
+      listener: () => this.#listener,
+      onClient: (client) => this.#watch.add(client),
+    });
+    this.#subscriptions.add(subscription);
+    try {
+      await this.#topology.require(topic);
+      await this.#begin(request, topic, group);
+      await subscription.start();
+      return subscription;
+    } catch (error) {
+      this.#subscriptions.delete(subscription);
+      await subscription.close();
+      throw brokerFailed(`stream ${request.stream} was not subscribed to`, error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#watch.close();
+    await Promise.all(Array.from(this.#subscriptions, (subscription) => subscription.close()));
+    this.#writer.close();
+    await Promise.all([this.#producer.close(true), this.#admin.close()]);
+  }
+
+  /** Sees to it that the group has a position from which it gets everything that is published from now on. */
+  async #begin(
+    { stream, name, durable, backfill, reset, native }: SubscribeRequest<KafkaNative>,
+    topic: string,
+    group: string,
+  ): Promise<void> {
+    const isolation = native?.isolation ?? this.#options.settings.fetch.isolation;
+    const isFresh = reset || !durable;
+    if (!isFresh && (await this.#topology.committed(group, topic)).size > 0) return;
+    const isSet = await this.#topology.setPositions(group, topic, await this.#topology.starts(topic, backfill, isolation));
+    // Otherwise it has members, and whoever joined first has seen to it.
+    if (!isSet && reset) throw groupBusy(stream, name, undefined);
+  }
+}
+
+function outgoing({ headers, key, body }: ReturnType<Binding["write"]>): OutgoingRecord {
+  return {
+    key: Buffer.from(key, "utf8"),
+    value: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+    headers: new Map(headers.map(([name, value]) => [Buffer.from(name, "utf8"), Buffer.from(value, "utf8")])),
+  };
+}
