@@ -5,11 +5,15 @@ import { expect, test } from "vitest";
 
 const core = new URL("../../../src/index.ts", import.meta.url);
 
-test.each(["fetch", "oidc"])("nothing that /%s imports comes from Node", (entry) => {
+test.each(["bindings", "fetch", "oidc"])("nothing that /%s imports comes from Node", (entry) => {
   const graph = importGraph(new URL(`../src/${entry}/index.ts`, import.meta.url));
 
   expect(graph.files.size).toBeGreaterThan(30);
   expect([...graph.outside].filter(isBuiltin)).toEqual([]);
+});
+
+test("/bindings needs no package but the core", () => {
+  expect([...importGraph(new URL("../src/bindings/index.ts", import.meta.url)).outside]).toEqual([]);
 });
 
 test("the same walk finds what the receiver imports from Node", () => {

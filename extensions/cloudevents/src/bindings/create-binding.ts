@@ -10,7 +10,8 @@ import { plainBytes } from "./header-text.ts";
 import { keyPlaces } from "./key-places.ts";
 import { readRecord } from "./read-record.ts";
 import { keyOf, placeText } from "./record-place.ts";
-import { writeRecord } from "./write-record.ts";
+import { textEncoding } from "./text-encoding.ts";
+import { writeRecord, type Writing } from "./write-record.ts";
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
 export function createBinding(protocol: Protocol, options: BindingOptions): Binding {
@@ -20,9 +21,10 @@ export function createBinding(protocol: Protocol, options: BindingOptions): Bind
     throw invalidOption(protocol.factory, "foreign", foreign, '"accept", "refuse" or a function');
   }
   const places = keyPlaces(protocol.factory, options);
+  const writing: Writing = { protocol, mode, places, encode: textEncoding() };
 
   return {
-    write: (message) => writeRecord(message, protocol, mode, places),
+    write: (message) => writeRecord(message, writing),
     read(record, place) {
       try {
         return { message: readRecord(record, protocol, places) ?? readForeign(record, place, protocol, foreign) };

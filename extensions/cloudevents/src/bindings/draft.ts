@@ -5,6 +5,7 @@ import type { Protocol } from "./protocol.ts";
 import { invalidMessage } from "../errors.ts";
 import { isAttributeName, isAttributeText, isTimestamp } from "../event/attribute-rules.ts";
 import { nameIn, neverEmpty, partNames, sourceNameExtension } from "../event/wire-event.ts";
+import { emptyRecord } from "./empty-record.ts";
 import { isPlain } from "./header-text.ts";
 import { type KeyPlaces, statedKey } from "./key-places.ts";
 import { attributePrefix, markEntry } from "./mark.ts";
@@ -24,7 +25,7 @@ export interface Draft {
  * @throws EventDriverError `ERR_INVALID_MESSAGE`
  */
 export function draftOf(message: Message, keyed: Protocol["keyed"], places: KeyPlaces): Draft {
-  const draft: Draft = { message, attributes: Object.create(null), mark: [] };
+  const draft: Draft = { message, attributes: emptyRecord(), mark: [] };
   sayParts(draft);
   sayAttributes(draft);
   saySourceName(draft);

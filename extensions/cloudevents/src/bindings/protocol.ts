@@ -39,10 +39,10 @@ export const contentTypeName = "content-type";
 /** The media type of an event in the JSON format, as it is written. */
 export const structuredType = "application/cloudevents+json; charset=utf-8";
 
+const mediaType = "application/cloudevents";
+const cloudEvent = /^\s*application\/cloudevents/i;
+
 /** Whether data of this type is a CloudEvent. Every binding: the prefix of the media type decides, in any case and with any parameters. */
 export function saysCloudEvent(contentType: string): boolean {
-  const first = contentType.charCodeAt(0);
-  // Mostly it is not, and then the first characters tell.
-  if (first > 0x20 && (first | 0x20) !== 0x61) return false;
-  return /^\s*application\/cloudevents/i.test(contentType);
+  return contentType.length >= mediaType.length && cloudEvent.test(contentType);
 }

@@ -1,6 +1,7 @@
 import type { EventRecord, HeaderValue } from "./binding.ts";
 
 import { isAttributeName, isAttributeText } from "../event/attribute-rules.ts";
+import { emptyRecord } from "./empty-record.ts";
 import { isPlain, textOfHeader } from "./header-text.ts";
 import { contentTypeName, markName, type Protocol } from "./protocol.ts";
 
@@ -20,7 +21,7 @@ export interface Head {
 
 /** Reads what a record says beside its body. */
 export function readHead({ headers, contentType: field }: EventRecord, protocol: Protocol): Head {
-  const attributes: Record<string, string> = Object.create(null);
+  const attributes = emptyRecord();
   let contentType = field || undefined;
   let mark: string | undefined;
   let problem: string | undefined;
@@ -57,7 +58,7 @@ function readAttribute(
   value: Exclude<HeaderValue, null>,
   { bytes, unescape }: Protocol,
 ): string | undefined {
-  if (!isAttributeName(name)) return "an attribute's name is not made of lower-case letters and digits alone";
+  if (!isAttributeName(name)) return "it has an attribute of a name that none can have";
   if (attributes[name] !== undefined) return `it has ${name} twice`;
   const given = textOfHeader(value, bytes);
   const text = given === undefined || unescape === undefined ? given : unescape(given);

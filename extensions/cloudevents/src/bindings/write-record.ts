@@ -16,15 +16,23 @@ import { contentTypeName, markName, type Protocol, saysCloudEvent, structuredTyp
 type Header = readonly [name: string, value: string];
 
 const encoder = new TextEncoder();
-const noBytes = new Uint8Array(0);
 const typeInMark = `${attributePrefix}datacontenttype`;
+
+/** How one binding writes. */
+export interface Writing {
+  readonly protocol: Protocol;
+  readonly mode: ContentPlacement;
+  readonly places: KeyPlaces;
+  readonly encode: (text: string) => Uint8Array;
+}
 
 /**
  * The record of a message.
  *
  * @throws EventDriverError `ERR_INVALID_MESSAGE`
  */
-export function writeRecord(message: Message, protocol: Protocol, mode: ContentPlacement, places: KeyPlaces): WrittenRecord {
+export function writeRecord(message: Message, writing: Writing): WrittenRecord {
+  const { protocol, mode, places } = writing;
   if (typeof message.content === "string" && !message.content.isWellFormed()) {
     throw invalidMessage(message.id, "has a lone surrogate in its content, which UTF-8 cannot carry; publish it as bytes");
   }
@@ -32,12 +40,12 @@ export function writeRecord(message: Message, protocol: Protocol, mode: ContentP
   const contentType = draft.attributes["datacontenttype"];
   // In binary mode, data that is a CloudEvent itself would be taken for the event.
   const isNested = contentType !== undefined && protocol.contentType !== "attribute" && saysCloudEvent(contentType);
-  const record = mode === "structured" || isNested ? structured(draft, protocol) : binary(draft, protocol);
+  const record = mode === "structured" || isNested ? structured(draft, writing) : binary(draft, writing);
   requireRoom(record, protocol, message.id);
   return record;
 }
 
-function binary(draft: Draft, protocol: Protocol): WrittenRecord {
+function binary(draft: Draft, { protocol, encode }: Writing): WrittenRecord {
   const { message, attributes, mark } = draft;
   const { content, key } = message;
   const contentType = bodyType(draft, protocol);
@@ -54,7 +62,7 @@ function binary(draft: Draft, protocol: Protocol): WrittenRecord {
     headers.push([`${prefix}datacontenttype`, escape === undefined ? contentType : escape(contentType)]);
   }
   if (mark.length > 0) headers.push([markName, mark.join(",")]);
-  const body = typeof content === "string" ? (content === "" ? noBytes : encoder.encode(content)) : content;
+  const body = typeof content === "string" ? encode(content) : content;
   return protocol.contentType === "field" ? { headers, contentType, key, body } : { headers, key, body };
 }
 
@@ -75,7 +83,7 @@ function isUnexpected(content: Message["content"], contentType: string | undefin
 }
 
 /** JSON event format 1.0.2, section 3. */
-function structured(draft: Draft, protocol: Protocol): WrittenRecord {
+function structured(draft: Draft, { protocol, encode }: Writing): WrittenRecord {
   const { message, attributes, mark } = draft;
   const members = Object.keys(attributes).map((name) => `"${name}":${JSON.stringify(attributes[name])}`);
   const data = dataMember(draft);
@@ -83,7 +91,7 @@ function structured(draft: Draft, protocol: Protocol): WrittenRecord {
 
   const headers: Header[] = protocol.contentType === "field" ? [] : [[contentTypeName, structuredType]];
   if (mark.length > 0) headers.push([markName, mark.join(",")]);
-  const body = encoder.encode(`{${members.join(",")}}`);
+  const body = encode(`{${members.join(",")}}`);
   if (protocol.contentType !== "field") return { headers, key: message.key, body };
   return { headers, contentType: structuredType, key: message.key, body };
 }

@@ -39,6 +39,6 @@ export function isTextType(type: MediaType): boolean {
 
 /** The type of text that leaves as UTF-8: one that still names the character set it once came in must not say otherwise. */
 export function inUtf8(contentType: string): string {
-  if (isUtf8Charset(parseMediaType(contentType))) return contentType;
+  if (!contentType.includes(";") || isUtf8Charset(parseMediaType(contentType))) return contentType;
   return contentType.replace(/(;\s*charset\s*=\s*)(?:"[^"]*"|[^\s;]+)/i, "$1utf-8");
 }

@@ -1,18 +1,17 @@
 import {
   amqpBinding,
-  type Binding,
   type EventRecord,
   kafkaBinding,
   mqttBinding,
   natsBinding,
   pulsarBinding,
+  type WrittenRecord,
 } from "@event-driver/cloudevents/bindings";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import { anyMessage } from "./any-message.ts";
-
-const place = { stream: "orders", partition: "0", position: "7" };
+import { inBytes, place } from "./records.ts";
 
 const factories = { kafkaBinding, natsBinding, amqpBinding, mqttBinding, pulsarBinding };
 
@@ -42,12 +41,8 @@ for (const [name, factory] of Object.entries(factories)) {
   );
 }
 
-/** What a broker gives back: no strings in Kafka, and a key only where there is one. */
-function asReceived({ headers, contentType, key, body }: ReturnType<Binding["write"]>, name: string): EventRecord {
-  const encoder = new TextEncoder();
-  if (name === "kafkaBinding") {
-    return { headers: headers.map(([header, value]) => [header, Buffer.from(value)]), key: encoder.encode(key), body: Buffer.from(body) };
-  }
-  if (name === "pulsarBinding") return { headers, key, body };
-  return { headers, contentType, body };
+/** What a broker gives back: bytes alone in Kafka, and a key only where there is one. */
+function asReceived(written: WrittenRecord, name: string): EventRecord {
+  if (name === "kafkaBinding") return inBytes(written);
+  return name === "pulsarBinding" ? written : { ...written, key: undefined };
 }
