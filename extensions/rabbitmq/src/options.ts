@@ -1,0 +1,149 @@
+import type { BindingOptions } from "@event-driver/cloudevents/bindings";
+import type { ConnectionOptions } from "event-driver/streams";
+import type { ConnectionOptions as ClientOptions } from "rabbitmq-client";
+
+import { invalidOption } from "event-driver";
+
+import { frameMax } from "./records.ts";
+
+export interface RabbitmqConnectionOptions extends ConnectionOptions, BindingOptions {
+  /**
+   * A server, or several of a cluster, which are tried in turn: `amqp://user:password@host:5672/vhost`, `amqps://...` for TLS. User and virtual host are those of
+   * the first one, and escaped as in any URL.
+   */
+  readonly url: string | readonly string[];
+  /** What `rabbitmq-client` takes beside that: credentials, TLS, heartbeat, pauses between attempts to connect. */
+  readonly clientOptions?: Omit<ClientOptions, "url" | "hosts" | "hostname" | "port" | "vhost">;
+  /**
+   * Milliseconds for the first connection.
+   * @default 10_000
+   */
+  readonly connectTimeout?: number;
+  /**
+   * Whether exchanges and queues that are missing are made, or are an error.
+   * @default "create"
+   */
+  readonly topology?: "create" | "check";
+  /**
+   * On how many nodes of a cluster each queue is kept.
+   * @default what the broker does, which is up to three
+   */
+  readonly replicas?: number;
+  /**
+   * Whether of several subscriptions of a name one works and the others wait for its end. It keeps each key in order over all of them; else they share the
+   * work, and each by itself keeps the order of what it gets.
+   * @default false
+   */
+  readonly singleActiveConsumer?: boolean;
+  /**
+   * What becomes of a message for a stream that nobody has subscribed to: it is gone, or `publish` rejects with `ERR_PUBLISH_FAILED`.
+   * @default "drop"
+   */
+  readonly unrouted?: "drop" | "refuse";
+  /**
+   * Milliseconds between two looks at how many messages wait, for the event `lag`; `Infinity` for none.
+   * @default 15_000
+   */
+  readonly lagInterval?: number;
+}
+
+export interface Settings extends Required<Pick<RabbitmqConnectionOptions, "connectTimeout" | "topology" | "unrouted" | "lagInterval">> {
+  readonly replicas: number | undefined;
+  readonly isOrdered: boolean;
+  readonly client: ClientOptions;
+  /** Where it leads, without users, for errors and logs. */
+  readonly servers: string;
+}
+
+/** @throws EventDriverError `ERR_INVALID_OPTION` */
+export function settingsOf(options: RabbitmqConnectionOptions): Settings {
+  const {
+    connectTimeout = 10_000,
+    topology = "create",
+    replicas,
+    singleActiveConsumer: isOrdered = false,
+    unrouted = "drop",
+    lagInterval = 15_000,
+  } = options;
+  requireDuration("connectTimeout", connectTimeout);
+  if (topology !== "create" && topology !== "check") throw invalid("topology", topology, '"create" or "check"');
+  if (replicas !== undefined && !(Number.isInteger(replicas) && replicas >= 1))
+    throw invalid("replicas", replicas, "a whole number from 1, or none");
+  if (typeof isOrdered !== "boolean") throw invalid("singleActiveConsumer", isOrdered, "true or false");
+  if (unrouted !== "drop" && unrouted !== "refuse") throw invalid("unrouted", unrouted, '"drop" or "refuse"');
+  if (lagInterval !== Infinity) requireDuration("lagInterval", lagInterval);
+  const urls = urlsOf(options.url);
+  return {
+    connectTimeout,
+    topology,
+    replicas,
+    isOrdered,
+    unrouted,
+    lagInterval,
+    client: clientOf(urls, options),
+    servers: urls.map(serverOf).join(", "),
+  };
+}
+
+type Urls = readonly [URL, ...URL[]];
+
+/** The errors do not say what was given: it may hold a password. */
+function urlsOf(url: unknown): Urls {
+  const given: readonly unknown[] = Array.isArray(url) ? url : [url];
+  const [first, ...others] = given.map((each) => {
+    const parsed = typeof each === "string" ? URL.parse(each) : null;
+    if (parsed === null || !/^amqps?:$/.test(parsed.protocol) || parsed.hostname === "")
+      throw invalid("url", typeof each, "amqp://host:5672, amqps://host:5671, or a list of such");
+    return parsed;
+  });
+  if (first === undefined) throw invalid("url", "an empty list", "amqp://host:5672, amqps://host:5671, or a list of such");
+  if (others.some(({ protocol }) => protocol !== first.protocol))
+    throw invalid("url", "a list of both", "either amqp:// or amqps:// for all");
+  // The client takes a list apart at the first colon.
+  if (others.length > 0 && [first, ...others].some(isNumericV6))
+    throw invalid("url", "a list with IPv6 addresses", "names or IPv4 addresses");
+  return [first, ...others];
+}
+
+function clientOf(urls: Urls, { clientOptions, client }: RabbitmqConnectionOptions): ClientOptions {
+  const [first] = urls;
+  const tls = first.protocol === "amqps:" && { tls: true };
+  return {
+    // Twice the client's size of a frame, and less time until it notices that nobody is there.
+    frameMax,
+    heartbeat: 20,
+    retryLow: 100,
+    retryHigh: 10_000,
+    ...(client !== undefined && { connectionName: client }),
+    ...(first.username !== "" && { username: decodeURIComponent(first.username), password: decodeURIComponent(first.password) }),
+    ...tls,
+    ...clientOptions,
+    vhost: decodeURIComponent(first.pathname.slice(1)) || "/",
+    ...(urls.length === 1 ? { hostname: hostOf(first), port: portOf(first) } : { hosts: urls.map(serverOf) }),
+  };
+}
+
+function serverOf(url: URL): string {
+  return `${url.hostname}:${portOf(url)}`;
+}
+
+function portOf({ port, protocol }: URL): string {
+  return port || (protocol === "amqps:" ? "5671" : "5672");
+}
+
+/** The brackets are of the URL alone. */
+function hostOf(url: URL): string {
+  return isNumericV6(url) ? url.hostname.slice(1, -1) : url.hostname;
+}
+
+function isNumericV6({ hostname }: URL): boolean {
+  return hostname.startsWith("[");
+}
+
+function requireDuration(option: string, given: number): void {
+  if (!(given > 0 && given < Infinity)) throw invalid(option, given, "milliseconds above 0");
+}
+
+function invalid(option: string, given: unknown, allowed: string): Error {
+  return invalidOption("rabbitmqConnection", option, given, allowed);
+}

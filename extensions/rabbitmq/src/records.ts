@@ -1,0 +1,123 @@
+import { randomUUID } from "node:crypto";
+
+import type { Binding, HeaderValue, ReadRecord } from "@event-driver/cloudevents/bindings";
+import { EventDriverError, type Message, quote } from "event-driver";
+import type { AsyncMessage, Envelope } from "rabbitmq-client";
+
+import { plainEncoding } from "./link.ts";
+
+/** What goes to the broker. */
+export interface OutgoingRecord {
+  readonly envelope: Envelope;
+  readonly body: Buffer;
+}
+
+/** Headers of our own, which come with a message that has waited at the broker. */
+const attemptsHeader = "event-driver-attempts";
+const keyHeader = "event-driver-routing-key";
+
+/** Bytes that the properties of a message may have: what is sent in one frame, and the broker's own limit for that. */
+export const frameMax = 131_072;
+const roomForOthers = 2_048;
+
+/** Bytes that AMQP allows for a routing key and a content type. */
+const shortText = 255;
+
+/** Longer times than this the broker refuses. */
+const longestExpiry = 2 ** 32 - 1;
+
+/** @throws EventDriverError `ERR_INVALID_MESSAGE`, `ERR_TOO_LARGE` */
+export function recordOf(message: Message, binding: Binding, expiresAfter: number | undefined): OutgoingRecord {
+  const { headers, contentType, key, body } = binding.write(message);
+  const size = headers.reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) + 6, 0);
+  if (size > frameMax - roomForOthers) throw tooLarge(message.id, size);
+  const expiration = expiresAfter === undefined ? undefined : Math.ceil(expiresAfter);
+  return {
+    envelope: {
+      headers: Object.fromEntries(headers),
+      ...(contentType !== undefined && { contentType }),
+      ...(expiration !== undefined && expiration <= longestExpiry && { expiration: String(expiration) }),
+      routingKey: Buffer.byteLength(key) <= shortText ? key : "",
+      // The broker has no positions, so each record brings its own.
+      messageId: randomUUID(),
+      durable: true,
+    },
+    body: asBuffer(body),
+  };
+}
+
+/** The position is the same each time the record comes, where its producer has named it. */
+export function positionOf({ messageId, consumerTag, deliveryTag }: AsyncMessage): string {
+  return messageId || `${consumerTag}/${deliveryTag}`;
+}
+
+export function readRecord(inbound: AsyncMessage, stream: string, binding: Binding): ReadRecord {
+  const { [attemptsHeader]: _, [keyHeader]: waited, ...headers } = headersOf(inbound);
+  return binding.read(
+    {
+      headers: Object.entries(headers).filter(isHeader),
+      contentType: inbound.contentType,
+      key: typeof waited === "string" ? waited : inbound.routingKey,
+      body: bodyOf(inbound),
+    },
+    { stream, position: positionOf(inbound) },
+  );
+}
+
+/** 1 for the first delivery. The broker counts those of one stay in the queue, and the record itself those before. */
+export function attemptOf(inbound: AsyncMessage): number {
+  const headers = headersOf(inbound);
+  const atBroker = Math.max(countOf(headers["x-delivery-count"]), countOf(headers["x-acquired-count"]), inbound.redelivered ? 1 : 0);
+  return 1 + atBroker + countOf(headers[attemptsHeader]);
+}
+
+/** The record as it waits at the broker: as it came, with what the broker would forget of it. */
+export function waitingRecord(inbound: AsyncMessage, waitQueue: string): OutgoingRecord {
+  const { [keyHeader]: waited, ...headers } = headersOf(inbound);
+  const { contentType, contentEncoding, correlationId, priority, replyTo, timestamp, type, userId, appId } = inbound;
+  // Without its expiration, which would end the wait too soon.
+  const properties = { contentType, correlationId, priority, replyTo, timestamp, type, userId, appId };
+  return {
+    envelope: {
+      ...Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined)),
+      ...(contentEncoding !== plainEncoding && contentEncoding !== undefined && { contentEncoding }),
+      headers: {
+        ...Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith("x-"))),
+        [attemptsHeader]: attemptOf(inbound),
+        [keyHeader]: waited ?? inbound.routingKey,
+      },
+      messageId: positionOf(inbound),
+      routingKey: waitQueue,
+      durable: true,
+    },
+    body: bodyOf(inbound),
+  };
+}
+
+function headersOf({ headers }: AsyncMessage): Readonly<Record<string, unknown>> {
+  return headers ?? {};
+}
+
+function isHeader(entry: [string, unknown]): entry is [string, HeaderValue] {
+  const [, value] = entry;
+  return ["string", "number", "bigint", "boolean"].includes(typeof value) || value === null || value instanceof Uint8Array;
+}
+
+function bodyOf({ body }: AsyncMessage): Buffer {
+  return Buffer.isBuffer(body) ? body : Buffer.from(String(body));
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function countOf(value: unknown): number {
+  return typeof value === "number" && value > 0 ? value : 0;
+}
+
+function tooLarge(id: string, size: number): EventDriverError {
+  return new EventDriverError("ERR_TOO_LARGE", {
+    message: `message ${quote(id)} has attributes of ${size} bytes, more than fit into one AMQP frame of ${frameMax}; shorten them, or put them into the content`,
+    retryable: false,
+  });
+}

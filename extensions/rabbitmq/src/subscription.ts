@@ -1,0 +1,153 @@
+import { isEventDriverError, sleep } from "event-driver";
+import type { TransportSubscription } from "event-driver/streams";
+
+import { closed } from "./link.ts";
+import { Session, type SessionOptions } from "./session.ts";
+import { isPassing } from "./topology.ts";
+
+export interface SubscriptionOptions extends SessionOptions {
+  readonly servers: string;
+  /** Milliseconds between two looks at how many messages wait. */
+  readonly lagInterval: number;
+  /** Called once, when it has left. Says whether no other subscription of this connection has the name. */
+  readonly onLeft: () => boolean;
+}
+
+/** Milliseconds between two attempts to consume again: the first pause, and the longest. */
+const firstPause = 100;
+const longestPause = 10_000;
+
+/** Consumes the queue of a name, and again when the connection was lost or the broker has ended it. */
+export class Subscription implements TransportSubscription {
+  readonly #options: SubscriptionOptions;
+  #session: Session | undefined;
+  #cancelLag: (() => void) | undefined;
+  #isStopped = false;
+  #isLeaving = false;
+  #left: Promise<void> | undefined;
+
+  constructor(options: SubscriptionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves when everything that is published from now on will come.
+   *
+   * @throws EventDriverError `ERR_SUBSCRIPTION_BUSY`, `ERR_TOPOLOGY`, `ERR_CONNECTION_CLOSED`
+   */
+  async open(): Promise<void> {
+    const { request, topology, link } = this.#options;
+    try {
+      if (request.reset) await this.#persist(isPassing, () => topology.forget(link, request));
+      await this.#persist(isPassing, () => this.#begin());
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    try {
+      await this.#session?.stop();
+    } catch (error) {
+      this.#warn(error, "a subscription was not cancelled; its channel ends instead");
+      await this.#session?.end();
+    }
+  }
+
+  close(): Promise<void> {
+    return (this.#left ??= this.#leave(false));
+  }
+
+  forget(): Promise<void> {
+    return (this.#left ??= this.#leave(true));
+  }
+
+  async #leave(isForgotten: boolean): Promise<void> {
+    const { request, topology, link, onLeft } = this.#options;
+    this.#isStopped = true;
+    this.#isLeaving = true;
+    this.#cancelLag?.();
+    await this.#session?.end();
+    const isLast = onLeft();
+    // Where the connection is lost, so is what is locked by it.
+    if (!link.isUp) return;
+    try {
+      await topology.unlock(link, request);
+      if (isLast && (isForgotten || !request.durable)) await topology.forget(link, request);
+    } catch (error) {
+      // Somebody else has the name, so its position stays.
+      if (isEventDriverError(error) && error.code === "ERR_SUBSCRIPTION_BUSY") return;
+      throw error;
+    }
+  }
+
+  /** Tries until it succeeds, as long as trying again may help. */
+  async #persist(mayHelp: (error: unknown) => boolean, attempt: () => Promise<void>): Promise<void> {
+    const { link, servers, clock } = this.#options;
+    for (let pause = firstPause; ; pause = Math.min(2 * pause, longestPause)) {
+      if (link.isClosed || this.#isLeaving) throw closed(servers);
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!mayHelp(error)) throw error;
+        this.#warn(error, "a queue is not consumed; it is tried again");
+      }
+      await sleep(clock, pause);
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const { link, servers } = this.#options;
+    const session = new Session(this.#options, await link.channel());
+    try {
+      await link.answered(session.join());
+      if (this.#isLeaving) throw closed(servers);
+    } catch (error) {
+      // Not waited for: where the broker does not answer, it does not answer to that either.
+      void session.end();
+      throw error;
+    }
+    this.#session = session;
+    this.#watchLag();
+    session.begin((error) => void this.#beginAgain(error));
+  }
+
+  async #beginAgain(reason: unknown): Promise<void> {
+    this.#session = undefined;
+    this.#cancelLag?.();
+    if (this.#isStopped) return;
+    this.#warn(reason, "the broker or the connection has ended a consumer; it is begun again");
+    try {
+      await this.#persist(
+        (error) => isPassing(error) || isBusy(error),
+        () => this.#begin(),
+      );
+    } catch (error) {
+      if (!this.#isLeaving && !this.#options.link.isClosed) this.#options.sink.lost(error);
+    }
+  }
+
+  #watchLag(): void {
+    const { clock, lagInterval, onLag } = this.#options;
+    if (lagInterval === Infinity) return;
+    this.#cancelLag = clock.after(lagInterval, () => {
+      const session = this.#session;
+      if (session === undefined) return;
+      this.#watchLag();
+      // A channel that cannot answer is ended, and that is dealt with.
+      session.countWaiting().then(onLag, (error: unknown) => this.#warn(error, "how much waits in a queue was not counted"));
+    });
+  }
+
+  #warn(error: unknown, text: string): void {
+    const { request, logger } = this.#options;
+    logger.warn({ stream: request.stream, name: request.name, err: error }, text);
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return isEventDriverError(error) && error.code === "ERR_SUBSCRIPTION_BUSY";
+}
