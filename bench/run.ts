@@ -8,24 +8,33 @@ import { cases } from "./cases/index.ts";
 import { startChild } from "./harness/child.ts";
 import { formatCase, formatSummary } from "./harness/report.ts";
 
-const usage = `npm run bench -- [--case NAME]... [--quick] [--json FILE]\ncases: ${[...cases.keys()].join(", ")}\n`;
+const usage = `npm run bench -- [GROUP]... [--case NAME]... [--quick] [--json FILE]
+A group is all cases whose names begin with it: streams is streams-publish-nats and so on.
+cases: ${[...cases.keys()].join(", ")}
+`;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
-    case: { type: "string", multiple: true, default: [...cases.keys()] },
+    case: { type: "string", multiple: true, default: [] },
     quick: { type: "boolean", default: false },
     json: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
 
-const unknown = values.case.filter((name) => !cases.has(name));
+const unknown = [...values.case.filter((name) => !cases.has(name)), ...positionals.filter((group) => casesOf(group).length === 0)];
+const named = [...positionals.flatMap(casesOf), ...values.case];
 if (values.help || unknown.length > 0) {
   if (unknown.length > 0) process.stderr.write(`no case is called ${unknown.join(", ")}\n`);
   process.stderr.write(usage);
   process.exitCode = values.help ? 0 : 2;
 } else {
-  await runCases(values.case, values.quick, values.json);
+  await runCases(named.length === 0 ? [...cases.keys()] : named, values.quick, values.json);
+}
+
+function casesOf(group: string): readonly string[] {
+  return [...cases.keys()].filter((name) => name === group || name.startsWith(`${group}-`));
 }
 
 async function runCases(names: readonly string[], quick: boolean, file: string | undefined): Promise<void> {

@@ -1,10 +1,25 @@
 import type { RunCase } from "../harness/result.ts";
+import type { BrokerName } from "../workloads/streams/brokers.ts";
 
 /** A case as it is listed; its file is loaded only by the process that runs it. */
 export interface ListedCase {
   readonly title: string;
   readonly load: () => Promise<RunCase>;
 }
+
+const brokers: readonly BrokerName[] = ["nats", "kafka", "rabbitmq", "pulsar", "mqtt"];
+
+/** The cases that every broker has. */
+const streamCases = brokers.flatMap((broker): [string, ListedCase][] => [
+  [
+    `streams-publish-${broker}`,
+    { title: `publishing 1 KiB to ${broker}, confirmed`, load: async () => (await import("./streams.ts")).publishing(broker) },
+  ],
+  [
+    `streams-consume-${broker}`,
+    { title: `consuming 1 KiB from ${broker}, acknowledged`, load: async () => (await import("./streams.ts")).consuming(broker) },
+  ],
+]);
 
 /** Every case, by the name that `--case` takes. */
 export const cases: ReadonlyMap<string, ListedCase> = new Map([
@@ -35,4 +50,5 @@ export const cases: ReadonlyMap<string, ListedCase> = new Map([
   ],
   ["import", { title: "importing event-driver", load: async () => (await import("./import-time.ts")).importTime }],
   ["bundle", { title: "size of a bundle for the browser or an edge runtime", load: async () => (await import("./bundle.ts")).bundle }],
+  ...streamCases,
 ]);

@@ -2,10 +2,10 @@ import { check, type Check, type Measurement, type Target } from "./result.ts";
 import { spreadOf } from "./statistics.ts";
 
 /** One of those that are compared. */
-export interface Contestant {
+export interface Contestant<Cost = number> {
   readonly name: string;
   /** Runs once and tells what one operation has cost. What it prepares and clears away is not part of that. */
-  readonly round: () => Promise<number>;
+  readonly round: () => Promise<Cost>;
 }
 
 export interface Rounds {
@@ -14,7 +14,7 @@ export interface Rounds {
 }
 
 /** The cost of each round by contestant; the rounds with one index were run one right after another. */
-export type Samples = ReadonlyMap<string, readonly number[]>;
+export type Samples<Cost = number> = ReadonlyMap<string, readonly Cost[]>;
 
 /**
  * Runs the contestants in turns, A B A B, so that whatever slows the machine for a while slows all of them.
@@ -22,8 +22,11 @@ export type Samples = ReadonlyMap<string, readonly number[]>;
  * mitata, which is good at timing one function, measures one benchmark to its end before the next and by the wall clock; for ratios on a shared
  * machine that is what must not be done.
  */
-export async function alternate(contestants: readonly Contestant[], { warmUp, measured }: Rounds): Promise<Samples> {
-  const samples = new Map(contestants.map(({ name }): [string, number[]] => [name, []]));
+export async function alternate<Cost = number>(
+  contestants: readonly Contestant<Cost>[],
+  { warmUp, measured }: Rounds,
+): Promise<Samples<Cost>> {
+  const samples = new Map(contestants.map(({ name }): [string, Cost[]] => [name, []]));
   for (let round = -warmUp; round < measured; round += 1) {
     // Every second time the other way round, for who comes first may find another machine than who comes last.
     for (const { name, round: run } of round % 2 === 0 ? contestants : contestants.toReversed()) {
@@ -34,6 +37,11 @@ export async function alternate(contestants: readonly Contestant[], { warmUp, me
     }
   }
   return samples;
+}
+
+/** One figure of several that each round has told. */
+export function samplesOf<Cost>(samples: Samples<Cost>, figure: (cost: Cost) => number): Samples {
+  return new Map(Array.from(samples, ([name, costs]) => [name, costs.map(figure)]));
 }
 
 /** Microseconds of CPU time an operation, all threads of the process together: collecting the garbage of a round is part of its cost. */

@@ -1,0 +1,126 @@
+import {
+  type Contestant,
+  type Rounds,
+  alternate,
+  costRatio,
+  measurements,
+  rateRatio,
+  rates,
+  type Samples,
+  samplesOf,
+} from "../harness/alternate.ts";
+import type { CaseResult, RunCase } from "../harness/result.ts";
+import { type Cost, startStopwatch } from "../harness/stopwatch.ts";
+import { type BrokerName, withBroker } from "../workloads/streams/brokers.ts";
+import {
+  createStream,
+  ourClient,
+  ours,
+  type StreamBroker,
+  type StreamConsumer,
+  type StreamPublisher,
+} from "../workloads/streams/clients.ts";
+import { newMessages, newStream } from "../workloads/streams/messages.ts";
+
+/** How near to the rate of the bare client ours has to come. */
+const near = { least: 0.85 };
+/** Beside whom ours has to be ahead. */
+const ahead = { least: 1 };
+
+type Measured = Omit<CaseResult, "name" | "title">;
+
+/** Sends messages that are confirmed. */
+export const publishing =
+  (name: BrokerName): RunCase =>
+  ({ quick }) =>
+    onBroker(name, async (broker) => {
+      const count = quick ? 5_000 : 20_000;
+      const client = ourClient(broker.connection);
+
+      const contestant = (publisher: StreamPublisher): Contestant<Cost> => ({
+        name: publisher.name,
+        round: () =>
+          withStream(broker, async (stream) => {
+            // Somebody needs the messages: else some brokers would not keep them.
+            await client.prepare(stream);
+            const [first, ...messages] = newMessages(count + 1);
+            await publisher.publish(stream, first === undefined ? [] : [first]);
+            const cost = startStopwatch();
+            await publisher.publish(stream, messages);
+            return cost(count);
+          }),
+      });
+
+      const samples = await alternate([client, broker.bare].map(contestant), roundsOf(quick));
+      return report(samples, broker, []);
+    });
+
+/** Receives messages with a handler that does nothing, and acknowledges them after it. */
+export const consuming =
+  (name: BrokerName): RunCase =>
+  ({ quick }) =>
+    onBroker(name, async (broker) => {
+      const count = quick ? 5_000 : 20_000;
+      const client = ourClient(broker.connection);
+
+      const contestant = (consumer: StreamConsumer): Contestant<Cost> => ({
+        name: consumer.name,
+        round: () =>
+          withStream(broker, async (stream) => {
+            await createStream(broker.connection, stream);
+            await consumer.prepare(stream);
+            await client.publish(stream, newMessages(count));
+            return consumeAll(consumer, stream, count);
+          }),
+      });
+
+      const samples = await alternate([client, broker.bare, ...broker.others].map(contestant), roundsOf(quick));
+      return report(samples, broker, broker.others);
+    });
+
+/** From the first message to the last: who needs how long to begin is another question. */
+async function consumeAll(consumer: StreamConsumer, stream: string, count: number): Promise<Cost> {
+  const { promise, resolve } = Promise.withResolvers<Cost>();
+  let handled = 0;
+  let cost = startStopwatch();
+  const stop = await consumer.consume(stream, () => {
+    handled += 1;
+    if (handled === 1) cost = startStopwatch();
+    if (handled === count) resolve(cost(count - 1));
+  });
+  const needed = await promise;
+  await stop();
+  return needed;
+}
+
+async function onBroker(name: BrokerName, run: (broker: StreamBroker) => Promise<Measured>): Promise<Measured> {
+  const result = await withBroker(name, run);
+  return typeof result === "string" ? { measurements: [], checks: [], notes: [result] } : result;
+}
+
+async function withStream<Result>(broker: StreamBroker, work: (stream: string) => Promise<Result>): Promise<Result> {
+  const stream = newStream();
+  try {
+    return await work(stream);
+  } finally {
+    await broker.remove(stream);
+  }
+}
+
+function roundsOf(quick: boolean): Rounds {
+  return quick ? { warmUp: 1, measured: 3 } : { warmUp: 3, measured: 9 };
+}
+
+function report(samples: Samples<Cost>, { bare }: StreamBroker, others: readonly StreamConsumer[]): Measured {
+  const wall = samplesOf(samples, (cost) => cost.wall);
+  const cpu = samplesOf(samples, (cost) => cost.cpu);
+  return {
+    measurements: [...rates(wall, "messages/s"), ...measurements(cpu, "µs CPU")],
+    checks: [
+      rateRatio(wall, ours, bare.name, near),
+      ...others.map(({ name }) => rateRatio(wall, ours, name, ahead)),
+      ...[bare, ...others].map(({ name }) => costRatio(cpu, ours, name)),
+    ],
+    notes: [],
+  };
+}

@@ -1,0 +1,66 @@
+import { mqttConnection } from "@event-driver/mqtt";
+import { connectAsync, type IClientOptions, type MqttClient } from "mqtt";
+
+import { inFlight, inLanes, type StreamBroker, type StreamClient } from "./clients.ts";
+import { contentType, eventType } from "./messages.ts";
+
+/** Seconds that the broker keeps a session. */
+const sessionExpiry = 600;
+
+/** MQTT 5, and the client that ours stands on as one would use it by hand. */
+export async function openMqtt(url: string): Promise<StreamBroker> {
+  const connection = await mqttConnection({ url });
+  const publisher = await connectAsync(url, { protocolVersion: 5 });
+
+  const bare: StreamClient = {
+    name: "mqtt",
+    publish: (topic, messages) =>
+      inLanes(messages, inFlight, ({ id, key, source, time = "", content }) =>
+        publisher.publishAsync(topic, Buffer.from(content), {
+          qos: 1,
+          properties: {
+            contentType,
+            userProperties: { specversion: "1.0", id, source, type: eventType, time, key },
+          },
+        }),
+      ),
+    async prepare(topic) {
+      const client = await openSession(url, topic);
+      await client.subscribeAsync(`$share/bare/${topic}`, { qos: 1 });
+      await client.endAsync();
+    },
+    async consume(topic, handle) {
+      const client = await openSession(url, topic, handle);
+      return () => client.endAsync(false, { properties: { sessionExpiryInterval: 0 } });
+    },
+  };
+  return {
+    connection,
+    bare,
+    others: [],
+    // What is left is a session, which ends by itself.
+    async remove() {},
+    async close() {
+      await connection.close();
+      await publisher.endAsync();
+    },
+  };
+}
+
+/** The session that is the position of a stream. What waits in it comes as soon as it is opened, so whoever handles that must be there before. */
+async function openSession(url: string, topic: string, handle?: () => void): Promise<MqttClient> {
+  const options: IClientOptions = {
+    protocolVersion: 5,
+    clientId: `${topic}-bare`,
+    clean: false,
+    properties: { sessionExpiryInterval: sessionExpiry, receiveMaximum: inFlight },
+    ...(handle !== undefined && {
+      // It acknowledges when this has called back.
+      customHandleAcks: (_topic, _message, _packet, done) => {
+        handle();
+        done(0);
+      },
+    }),
+  };
+  return connectAsync(url, options);
+}

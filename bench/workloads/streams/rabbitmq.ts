@@ -1,0 +1,73 @@
+import { rabbitmqConnection } from "@event-driver/rabbitmq";
+import { Connection, ConsumerStatus } from "rabbitmq-client";
+import { once } from "node:events";
+
+import { inFlight, inLanes, type StreamBroker, type StreamClient } from "./clients.ts";
+import { contentType, eventType } from "./messages.ts";
+import { nestOnRabbitmq } from "./nest.ts";
+
+/** RabbitMQ, the client that ours stands on as one would use it by hand, and what else reads it. */
+export async function openRabbitmq(url: string): Promise<StreamBroker> {
+  const connection = await rabbitmqConnection({ url });
+  const client = new Connection(url);
+  const publisher = client.createPublisher({ confirm: true });
+  const queueOf = (stream: string): string => `${stream}#bare`;
+
+  /** A queue of the same kind as those of the connection, at the exchange of the stream. */
+  const prepare = async (stream: string): Promise<void> => {
+    const queue = queueOf(stream);
+    await client.queueDeclare({ queue, durable: true, arguments: { "x-queue-type": "quorum" } });
+    await client.queueBind({ queue, exchange: stream, routingKey: "" });
+  };
+
+  const bare: StreamClient = {
+    name: "rabbitmq-client",
+    publish: (exchange, messages) =>
+      inLanes(messages, inFlight, ({ id, key, source, time = "", content }) =>
+        publisher.send(
+          {
+            exchange,
+            routingKey: key,
+            messageId: id,
+            durable: true,
+            contentType,
+            headers: {
+              "cloudEvents:specversion": "1.0",
+              "cloudEvents:id": id,
+              "cloudEvents:source": source,
+              "cloudEvents:type": eventType,
+              "cloudEvents:time": time,
+              "cloudEvents:key": key,
+            },
+          },
+          Buffer.from(content),
+        ),
+      ),
+    prepare,
+    async consume(stream, handle) {
+      const consumer = client.createConsumer(
+        { queue: queueOf(stream), queueOptions: { passive: true }, qos: { prefetchCount: inFlight } },
+        () => {
+          handle();
+          return ConsumerStatus.ACK;
+        },
+      );
+      await once(consumer, "ready");
+      return () => consumer.close();
+    },
+  };
+  return {
+    connection,
+    bare,
+    others: [nestOnRabbitmq(url, queueOf, prepare)],
+    async remove(stream) {
+      for (const queue of [queueOf(stream), `${stream}#bench`]) await client.queueDelete({ queue });
+      await client.exchangeDelete({ exchange: stream });
+    },
+    async close() {
+      await connection.close();
+      await publisher.close();
+      await client.close();
+    },
+  };
+}
