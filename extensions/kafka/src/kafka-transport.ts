@@ -55,7 +55,7 @@ export class KafkaTransport implements Transport<KafkaNative> {
       retryDelay: (_client, _operation, attempt) => Math.min(2_000, 50 * 2 ** attempt),
     });
     this.#topology = new Topology(this.#admin, settings);
-    this.#writer = new RecordWriter({ producer: this.#producer, topology: this.#topology, batchBytes, compression });
+    this.#writer = new RecordWriter({ producer: this.#producer, topology: this.#topology, batchBytes, compression, clock: settings.clock });
     this.#watch = new Watch({
       admin: this.#admin,
       clock: settings.clock,

@@ -15,7 +15,7 @@ const digestLength = 64;
  * topicOfStream("orders/eu"); // "orders_2feu"
  */
 export function topicOfStream(stream: string): string {
-  const topic = /^\.{1,2}$/.test(stream) ? [...stream].map(escaped).join("") : stream.replaceAll(/[^\w.-]|_|\.(?=[0-9a-f]{2})/gu, escaped);
+  const topic = stream.replaceAll(/[^\w.-]|_|\.(?=[0-9a-f]{2})|^\.(?=\.?$)|(?<=^\.)\.$/gu, escaped);
   if (topic.length <= longestTopic) return topic;
   const digest = createHash("sha256").update(stream).digest("hex");
   // No other topic has this in it: an underscore is followed by hexadecimal digits, and z is none.

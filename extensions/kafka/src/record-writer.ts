@@ -1,5 +1,5 @@
 import { compatibilityPartitioner, type CompressionAlgorithmValue, type MessageToProduce, type Producer } from "@platformatic/kafka";
-import { EventDriverError, quote } from "event-driver";
+import { type Clock, EventDriverError, isEventDriverError, quote, sleep } from "event-driver";
 
 import type { Topology } from "./topology.ts";
 
@@ -18,6 +18,7 @@ export interface RecordWriterOptions {
   readonly topology: Pick<Topology, "require" | "forget">;
   readonly batchBytes: number;
   readonly compression: CompressionAlgorithmValue;
+  readonly clock: Clock;
 }
 
 interface Waiting {
@@ -26,6 +27,8 @@ interface Waiting {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
+
+const pauseAfterError = 500;
 
 /**
  * Writes records to topics, for each topic in the order of the calls: what comes while a request is under way goes together into the next one.
@@ -81,7 +84,7 @@ export class RecordWriter {
     while (queue.size > 0) {
       const batch = this.#take(queue);
       try {
-        await this.#options.topology.require(topic);
+        await this.#isThere(topic);
         await this.#send(topic, batch);
         for (const { resolve } of batch) resolve();
       } catch (error) {
@@ -92,6 +95,20 @@ export class RecordWriter {
       for (const waiting of batch) this.#sent.delete(waiting);
     }
     this.#queues.delete(topic);
+  }
+
+  /** As with what is sent, a broker that is away is waited for. */
+  async #isThere(topic: string): Promise<void> {
+    const { topology, clock } = this.#options;
+    while (!this.#isClosed) {
+      try {
+        await topology.require(topic);
+        return;
+      } catch (error) {
+        if (!isEventDriverError(error) || error.code !== "ERR_CONNECTION_FAILED" || !error.retryable) throw error;
+        await sleep(clock, pauseAfterError);
+      }
+    }
   }
 
   #take(queue: Set<Waiting>): readonly Waiting[] {

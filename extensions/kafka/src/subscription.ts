@@ -173,7 +173,9 @@ export class Subscription implements TransportSubscription {
       this.#tellLag();
       this.#commit()
         .catch((error: unknown) => this.#warn(error, "what is done was not committed; it is tried again"))
-        .finally(() => this.#ending ?? this.#tickLater());
+        .finally(() => {
+          if (this.#ending === undefined) this.#tickLater();
+        });
     });
   }
 

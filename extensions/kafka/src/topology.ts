@@ -138,7 +138,7 @@ export class Topology {
   /** 0 while the topic is not there, or has partitions without a leader. */
   async #partitions(topic: string): Promise<number> {
     try {
-      const { topics } = await this.#admin.metadata({ topics: [topic], forceUpdate: true });
+      const { topics } = await this.#admin.metadata({ topics: [topic], forceUpdate: true, retries: 0 });
       const { partitions = [] } = topics.get(topic) ?? {};
       return partitions.every(({ leader }) => leader >= 0) ? partitions.length : 0;
     } catch (error) {

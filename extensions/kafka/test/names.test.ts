@@ -19,7 +19,7 @@ test.each([
 
 const anyStream = fc.oneof(
   fc.string({ unit: "grapheme", minLength: 1 }),
-  fc.string({ unit: fc.constantFrom(..."._-/2fz"), minLength: 1, maxLength: 6 }),
+  fc.string({ unit: fc.constantFrom(".", "_", "-", "/", "2", "f", "z"), minLength: 1, maxLength: 6 }),
 );
 
 test("every stream has a topic that Kafka allows", () => {
