@@ -2,6 +2,7 @@ import { connect, errors, type NatsConnection, type NodeConnectionOptions, type 
 import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
 
 export interface LinkOptions {
+  /** As `host:port`. */
   readonly servers: readonly string[];
   readonly clientOptions: NodeConnectionOptions;
   /** Milliseconds. */
@@ -15,7 +16,12 @@ export interface LinkListener {
   readonly onDown?: () => void;
   /** It is there again: what was asked of it and not answered is lost. */
   readonly onUp?: () => void;
+  /** It does not let us send to a subject. It says so without saying to which message. */
+  readonly onForbidden?: (subject: string, error: Error) => void;
 }
+
+/** Milliseconds for the answer to a goodbye. */
+const goodbye = 2_000;
 
 /** The oldest server that has all that is used: messages with a lifetime of their own. */
 const oldest: readonly [major: number, minor: number] = [2, 11];
@@ -102,15 +108,22 @@ export class Link {
     });
   }
 
+  /** Says goodbye first, and does not wait long for an answer. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    if (this.#isUp) {
-      await this.flushed().catch((error: unknown) =>
-        this.#options.logger.debug({ err: error }, "the connection was lost while it was closed"),
-      );
-    }
+    if (this.#isUp) await this.within(goodbye, this.flushed());
     this.#end();
     await this.client.close();
+  }
+
+  /** Waits for what need not end well, not longer than so many milliseconds. */
+  async within(limit: number, happening: Promise<unknown>): Promise<void> {
+    const { clock, logger } = this.#options;
+    const { promise: limitReached, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(limit, resolve);
+    const ended = happening.catch((error: unknown) => logger.debug({ err: error }, "the end of something was not heard by NATS"));
+    await Promise.race([ended, limitReached]);
+    cancel();
   }
 
   async #flushSoon(): Promise<void> {
@@ -128,8 +141,14 @@ export class Link {
     for await (const status of this.client.status()) {
       if (status.type === "disconnect") this.#goDown();
       if (status.type === "reconnect") this.#comeUp();
-      if (status.type === "error") logger.warn({ err: status.error }, "NATS has reported an error");
+      if (status.type === "error") this.#onError(status.error);
     }
+  }
+
+  #onError(error: Error): void {
+    this.#options.logger.warn({ err: error }, "NATS has reported an error");
+    if (!(error instanceof errors.PermissionViolationError) || error.operation !== "publish") return;
+    for (const { onForbidden } of this.#listeners) onForbidden?.(error.subject, error);
   }
 
   #goDown(): void {
@@ -160,14 +179,14 @@ export class Link {
 
   #downError(): EventDriverError {
     return new EventDriverError("ERR_CONNECTION_FAILED", {
-      message: `NATS at ${shown(this.#options.servers)} is out of reach; it is tried again for ever`,
+      message: `NATS at ${this.#options.servers.join(", ")} is out of reach; it is tried again for ever`,
       retryable: true,
     });
   }
 
   #closedError(): EventDriverError {
     return new EventDriverError("ERR_CONNECTION_CLOSED", {
-      message: `the connection to NATS at ${shown(this.#options.servers)} is closed; another process may go on`,
+      message: `the connection to NATS at ${this.#options.servers.join(", ")} is closed; another process may go on`,
       retryable: true,
     });
   }
@@ -202,7 +221,7 @@ async function checkedLink(client: NatsConnection, options: LinkOptions, backoff
   if (isNewEnough(version)) return new Link(client, options, backoff);
   await client.close();
   throw new EventDriverError("ERR_UNSUPPORTED", {
-    message: `NATS at ${shown(options.servers)} is of version ${quote(version)}; ${oldest.join(".")} or newer is needed, because older ones take settings of a stream and ignore them`,
+    message: `NATS at ${options.servers.join(", ")} is of version ${quote(version)}; ${oldest.join(".")} or newer is needed, because older ones take settings of a stream and ignore them`,
     retryable: false,
   });
 }
@@ -257,17 +276,5 @@ function clientOptions({ servers, clientOptions: own }: LinkOptions, backoff: Ba
 
 function notConnected(servers: readonly string[], timeout: number, cause: unknown, retryable: boolean): EventDriverError {
   const what = retryable ? `has not answered within ${timeout} ms; look whether it runs and can be reached` : "has refused the credentials";
-  return new EventDriverError("ERR_CONNECTION_FAILED", { message: `NATS at ${shown(servers)} ${what}`, retryable, cause });
-}
-
-/** Host and port alone: a URL may hold a password. */
-function shown(servers: readonly string[]): string {
-  return servers
-    .map((server) =>
-      server
-        .replace(/^[a-z]+:\/\//i, "")
-        .replace(/^.*@/, "")
-        .replace(/[/?#].*$/, ""),
-    )
-    .join(", ");
+  return new EventDriverError("ERR_CONNECTION_FAILED", { message: `NATS at ${servers.join(", ")} ${what}`, retryable, cause });
 }

@@ -121,11 +121,8 @@ export class NatsTransport implements Transport<NatsNative> {
   async #close(): Promise<void> {
     const { link } = this.#options;
     this.#outbox.close();
-    try {
-      await Promise.all(Array.from(this.#pullers, (puller) => puller.close()));
-    } finally {
-      await link.close();
-    }
+    await link.within(2_000, Promise.all(Array.from(this.#pullers, (puller) => puller.close())));
+    await link.close();
   }
 }
 

@@ -113,6 +113,7 @@ export type Settings = Required<
     "clientOptions" | "connectTimeout" | "publishTimeout" | "topology" | "stream" | "streams" | "deduplicate" | "apiPrefix"
   >
 > & {
+  /** As `host:port`, without what their URLs say of users. */
   readonly servers: readonly string[];
 };
 
@@ -129,10 +130,7 @@ export function settingsOf(options: NatsConnectionOptions): Settings {
     deduplicate = true,
     apiPrefix = "$JS.API",
   } = options;
-  const servers = typeof url === "string" ? [url] : url;
-  const hasServers = Array.isArray(servers) && servers.length > 0 && servers.every((server) => typeof server === "string" && server !== "");
-  // Not what was given: it may hold a password.
-  if (!hasServers) throw invalid("url", typeof url, "nats://host:4222, or a list of such");
+  const { servers, signIn } = endpointsOf(url);
   requireDuration("connectTimeout", connectTimeout);
   requireDuration("publishTimeout", publishTimeout);
   if (topology !== "create" && topology !== "check") throw invalid("topology", topology, '"create" or "check"');
@@ -141,7 +139,17 @@ export function settingsOf(options: NatsConnectionOptions): Settings {
   requireStream("stream", stream, publishTimeout);
   for (const [name, place] of Object.entries(streams))
     requirePlace(`streams[${JSON.stringify(name)}]`, { ...stream, ...place }, publishTimeout);
-  return { servers, clientOptions, connectTimeout, publishTimeout, topology, stream, streams, deduplicate, apiPrefix };
+  return {
+    servers,
+    clientOptions: { ...signIn, ...clientOptions },
+    connectTimeout,
+    publishTimeout,
+    topology,
+    stream,
+    streams,
+    deduplicate,
+    apiPrefix,
+  };
 }
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
@@ -158,6 +166,29 @@ export function nativeOf(native: NatsNative = {}): {
   if (!(inactiveThreshold > 0 && inactiveThreshold < Infinity))
     throw invalidOption("subscribe", "native.inactiveThreshold", inactiveThreshold, "milliseconds above 0");
   return { filterSubjects, inactiveThreshold };
+}
+
+/** The client passes over all of a URL but its host and its port. */
+function endpointsOf(url: unknown): { readonly servers: readonly string[]; readonly signIn: NodeConnectionOptions } {
+  const urls = (Array.isArray(url) ? url : [url]).map(parsed);
+  const user = urls.find(({ username }) => username !== "");
+  const [name, password] = [user?.username, user?.password].map((part) => decodeURIComponent(part ?? ""));
+  return {
+    servers: urls.map(({ hostname, port }) => `${hostname}:${port || "4222"}`),
+    signIn: {
+      ...(name && (password ? { user: name, pass: password } : { token: name })),
+      ...(urls.some(({ protocol }) => protocol === "tls:") && { tls: {} }),
+    },
+  };
+}
+
+function parsed(url: unknown): URL {
+  const full = typeof url === "string" && !url.includes("://") ? `nats://${url}` : String(url);
+  const known = URL.canParse(full) ? new URL(full) : undefined;
+  const isGood = known !== undefined && ["nats:", "tls:"].includes(known.protocol) && known.hostname !== "";
+  // Not what was given: it may hold a password.
+  if (!isGood) throw invalid("url", typeof url === "string" ? "another text" : url, "nats://host:4222, tls://host:4222, or a list of such");
+  return known;
 }
 
 function requirePlace(option: string, place: NatsPlace, publishTimeout: number): void {

@@ -1,5 +1,5 @@
 import { createInbox, type Msg, MsgHdrsImpl, type Subscription } from "@nats-io/transport-node";
-import { type Clock, EventDriverError, type Logger, quote } from "event-driver";
+import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
 
 import type { Link } from "./link.ts";
 
@@ -60,7 +60,7 @@ export class Outbox {
   readonly #stopListening: () => void;
   #cancelTimer: (() => void) | undefined;
   #count = 0;
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   constructor(options: OutboxOptions) {
     const { link } = options;
@@ -69,12 +69,13 @@ export class Outbox {
     this.#stopListening = link.listen({
       onDown: () => this.#lanes.forEach((lane) => (lane.isOpen = false)),
       onUp: () => this.#lanes.forEach((lane) => this.#open(lane)),
+      onForbidden: (subject, error) => this.#forbid(subject, error),
     });
   }
 
   /** Resolves when the broker has confirmed it. */
   send(place: Place, letter: Letter): Promise<void> {
-    if (this.#isClosed) return Promise.reject(closed(letter));
+    if (this.#closing.signal.aborted) return Promise.reject(closed(letter));
     const { clock, timeout } = this.#options;
     const { signal } = letter;
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -104,11 +105,11 @@ export class Outbox {
   }
 
   close(): void {
-    this.#isClosed = true;
     this.#cancelTimer?.();
     this.#stopListening();
     this.#answers.unsubscribe();
     for (const { letter, settle } of this.#pending.values()) settle(closed(letter));
+    this.#closing.abort();
   }
 
   #lane(place: Place): Lane {
@@ -138,9 +139,9 @@ export class Outbox {
 
   async #tryToOpen(lane: Lane): Promise<void> {
     const { link, topology, clock, logger } = this.#options;
-    for (let attempt = lane.refusals; lane.pending.size > 0 && !this.#isClosed; attempt += 1) {
-      if (attempt > 0) await new Promise<void>((resolve) => void clock.after(Math.min(25 * 2 ** attempt, 2_000), resolve));
+    for (let attempt = lane.refusals; lane.pending.size > 0; attempt += 1) {
       try {
+        if (attempt > 0) await sleep(clock, Math.min(25 * 2 ** attempt, 2_000), this.#closing.signal);
         await link.up();
         await topology.ensureStream(lane.place);
         if (!link.isUp) continue;
@@ -165,6 +166,12 @@ export class Outbox {
     }
     lane.refusals = 0;
     pending.settle(problemOf(pending.letter, answer));
+  }
+
+  #forbid(subject: string, error: Error): void {
+    for (const { letter, lane, settle } of this.#pending.values()) {
+      if (lane.place.subject === subject) settle(forbidden(letter, subject, error));
+    }
   }
 
   readonly #giveUp = (): void => {
@@ -198,6 +205,14 @@ function refused({ id, body }: Letter, limit: number | undefined, cause: unknown
   return new EventDriverError("ERR_TOO_LARGE", {
     message: `message ${quote(id)} has ${body.length} bytes of content; NATS takes ${limit}, headers included: raise max_payload there, or send less`,
     retryable: false,
+    cause,
+  });
+}
+
+function forbidden({ id }: Letter, subject: string, cause: unknown): EventDriverError {
+  return new EventDriverError("ERR_PUBLISH_FAILED", {
+    message: `message ${quote(id)} was not published: NATS does not let this user send to ${quote(subject)}; permit it there, and publish it again`,
+    retryable: true,
     cause,
   });
 }

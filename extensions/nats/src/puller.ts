@@ -2,7 +2,7 @@ import type { Binding } from "@event-driver/cloudevents/bindings";
 import type { SubscribeRequest, Sink, TransportListener, TransportSubscription } from "event-driver/streams";
 
 import { createInbox, type Msg, nanos, type Subscription } from "@nats-io/transport-node";
-import { type Clock, EventDriverError, type Logger, quote } from "event-driver";
+import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
 
 import type { Link } from "./link.ts";
 import type { NatsNative } from "./options.ts";
@@ -53,7 +53,7 @@ export class Puller implements TransportSubscription, Settling {
   #asked = 0;
   #isRefilling = false;
   #isRenewing = false;
-  #isStopped = false;
+  readonly #stopped = new AbortController();
   /** The last message that came, as a position in the stream. */
   #last = 0;
   #heardAt = 0;
@@ -69,6 +69,10 @@ export class Puller implements TransportSubscription, Settling {
     this.#ackWait = request.ackWait ?? requestExpires;
     this.#stopListening = link.listen({ onUp: () => void this.#renew() });
     this.#begin();
+  }
+
+  get #isStopped(): boolean {
+    return this.#stopped.signal.aborted;
   }
 
   stop(): Promise<void> {
@@ -203,13 +207,13 @@ export class Puller implements TransportSubscription, Settling {
     if (this.#inbox !== undefined) await link.drain(this.#inbox);
     for (let attempt = 0; !this.#isStopped; attempt += 1) {
       try {
+        if (attempt > 0) await sleep(clock, Math.min(25 * 2 ** attempt, 2_000), this.#stopped.signal);
         await link.up();
         if (!(await this.#isStillOurs())) return;
         break;
       } catch (error) {
-        if (link.isClosed) return;
+        if (link.isClosed || this.#isStopped) return;
         logger.warn({ stream, name, err: error }, "a subscription cannot go on yet; it is tried again");
-        await new Promise<void>((resolve) => void clock.after(Math.min(50 * 2 ** attempt, 2_000), resolve));
       }
     }
     this.#isRenewing = false;
@@ -232,7 +236,7 @@ export class Puller implements TransportSubscription, Settling {
 
   #lose(error: EventDriverError): false {
     this.#options.presence.leave();
-    this.#isStopped = true;
+    this.#stopped.abort();
     this.#options.sink.lost(error);
     return false;
   }
@@ -283,7 +287,7 @@ export class Puller implements TransportSubscription, Settling {
   }
 
   async #stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#stopped.abort();
     this.#cancelHeartbeat?.();
     this.#stopListening();
     if (this.#inbox !== undefined) await this.#options.link.drain(this.#inbox);

@@ -6,9 +6,11 @@ import {
   JetStreamApiError,
   JetStreamApiCodes,
   type JetStreamManager,
+  RetentionPolicy,
+  type StreamConfig,
   type StreamInfo,
 } from "@nats-io/jetstream";
-import { nanos } from "@nats-io/transport-node";
+import { millis, nanos } from "@nats-io/transport-node";
 import { EventDriverError, isEventDriverError, quote } from "event-driver";
 
 import type { Link } from "./link.ts";
@@ -60,103 +62,104 @@ export class Topology {
     return { stream, name: own?.name ?? encoded, subject: own?.subject ?? encoded, settings: { ...this.#settings.stream, ...own } };
   }
 
-  /** @throws EventDriverError `ERR_TOPOLOGY` when it is missing and may not be made, or does not have its subject */
+  /** @throws EventDriverError `ERR_TOPOLOGY` when it is missing and may not be made, or does not have its subject; `ERR_CONNECTION_FAILED` */
   async ensureStream(place: Place): Promise<void> {
+    const { name, subject } = place;
     const info =
-      (await this.#found(() => this.#manager.streams.info(place.name), JetStreamApiCodes.StreamNotFound)) ??
+      (await this.#find(place, JetStreamApiCodes.StreamNotFound, () => this.#manager.streams.info(name))) ??
       (await this.#makeStream(place));
-    if (!info.config.subjects?.some((subject) => covers(subject, place.subject))) throw unfit(place);
+    if (!info.config.subjects?.some((pattern) => covers(pattern, subject)))
+      throw unfit(place, `does not have the subject ${quote(subject)}`);
   }
 
-  /** @throws EventDriverError `ERR_TOPOLOGY` when it is missing and may not be made */
+  /** @throws EventDriverError `ERR_TOPOLOGY` when it is missing and may not be made, or would lose messages; `ERR_CONNECTION_FAILED` */
   async ensurePosition(request: SubscribeRequest<NatsNative>, place: Place): Promise<Position> {
     const wanted = positionConfig(request, place);
     const name = encodeName(request.name);
     const found = await this.info(place, name);
-    const info = found === undefined ? await this.#makePosition(request, place, wanted) : await this.#adapted(found, wanted);
-    return { place, name, isTransient: info.config.durable_name === undefined, config: wanted };
+    const { config } = found === undefined ? await this.#makePosition(request, place, wanted) : await this.#adapted(place, found, wanted);
+    const problem = problemOf(config, wanted);
+    if (problem !== undefined) throw unfit(place, `has a consumer ${quote(name)} that ${problem}`);
+    return { place, name, isTransient: config.durable_name === undefined, config: wanted };
   }
 
   info(place: Place, name: string): Promise<ConsumerInfo | undefined> {
-    return this.#found(() => this.#manager.consumers.info(place.name, name), JetStreamApiCodes.ConsumerNotFound);
+    return this.#find(place, JetStreamApiCodes.ConsumerNotFound, () => this.#manager.consumers.info(place.name, name));
   }
 
-  /** Makes a position that has ended anew, at another message. */
+  /** Makes a position that has ended anew, at the given message of the stream where there is one. */
   async remake({ place, config }: Position, from: number | undefined): Promise<void> {
-    const start = from === undefined ? {} : ({ deliver_policy: "by_start_sequence", opt_start_seq: from } as const);
     const { opt_start_time: _, ...rest } = config;
-    await this.#link.answer(() => this.#manager.consumers.add(place.name, from === undefined ? config : { ...rest, ...start }));
+    const start: Partial<ConsumerConfig> =
+      from === undefined ? config : { ...rest, deliver_policy: "by_start_sequence", opt_start_seq: from };
+    await this.#ask(place, () => this.#manager.consumers.add(place.name, start));
   }
 
-  /** @throws EventDriverError `ERR_UNSUPPORTED` where nothing may be made that is removed */
+  /** @throws EventDriverError `ERR_UNSUPPORTED` where nothing may be made anew */
   async reset(place: Place, name: string): Promise<void> {
     if (this.#settings.topology === "check") throw noReset(place);
     await this.remove(place, name);
   }
 
   async remove(place: Place, name: string): Promise<void> {
-    await this.#found(() => this.#manager.consumers.delete(place.name, name), JetStreamApiCodes.ConsumerNotFound);
+    await this.#find(place, JetStreamApiCodes.ConsumerNotFound, () => this.#manager.consumers.delete(place.name, name));
   }
 
   async #makeStream(place: Place): Promise<StreamInfo> {
-    const { name, subject, stream, settings } = place;
-    if (this.#settings.topology === "check")
-      throw missing(`stream ${quote(stream)}, the JetStream stream ${quote(name)} with subject ${quote(subject)},`);
-    const {
-      replicas = 1,
-      storage = "file",
-      discard = "old",
-      duplicateWindow = defaultDuplicateWindow,
-      maxAge = 0,
-      maxBytes = -1,
-      maxMessages = -1,
-    } = settings;
-    const made = await this.#found(
-      () =>
-        this.#manager.streams.add({
-          name,
-          subjects: [subject],
-          storage,
-          num_replicas: replicas,
-          retention: "limits",
-          discard,
-          max_age: nanos(maxAge),
-          max_bytes: maxBytes,
-          max_msgs: maxMessages,
-          duplicate_window: nanos(duplicateWindow),
-          allow_msg_ttl: true,
-          allow_direct: true,
-        }),
-      streamNameInUse,
-    );
+    const { name, subject, settings } = place;
+    if (this.#settings.topology === "check") throw missing(place, `the JetStream stream ${quote(name)} with the subject ${quote(subject)}`);
+    const { replicas = 1, storage = "file", discard = "old", duplicateWindow = defaultDuplicateWindow } = settings;
+    const { maxAge = 0, maxBytes = -1, maxMessages = -1 } = settings;
+    const config = {
+      name,
+      subjects: [subject],
+      storage,
+      num_replicas: replicas,
+      retention: RetentionPolicy.Limits,
+      discard,
+      max_age: nanos(maxAge),
+      max_bytes: maxBytes,
+      max_msgs: maxMessages,
+      duplicate_window: nanos(duplicateWindow),
+      allow_msg_ttl: true,
+      allow_direct: true,
+    } satisfies Partial<StreamConfig>;
+    const made = await this.#find(place, streamNameInUse, () => this.#manager.streams.add(config));
     // Somebody else was quicker, and made it otherwise.
-    return made ?? this.#link.answer(() => this.#manager.streams.info(name));
+    return made ?? this.#ask(place, () => this.#manager.streams.info(name));
   }
 
   async #makePosition(request: SubscribeRequest<NatsNative>, place: Place, wanted: Partial<ConsumerConfig>): Promise<ConsumerInfo> {
+    const name = encodeName(request.name);
     if (this.#settings.topology === "check" && request.durable)
-      throw missing(
-        `name ${quote(request.name)} of stream ${quote(request.stream)}, the consumer ${quote(encodeName(request.name))} of ${quote(place.name)},`,
-      );
-    const made = await this.#found(() => this.#manager.consumers.add(place.name, wanted), consumerExists);
-    return made ?? this.#link.answer(() => this.#manager.consumers.info(place.name, encodeName(request.name)));
+      throw missing(place, `the consumer ${quote(name)} of the JetStream stream ${quote(place.name)}`);
+    const made = await this.#find(place, consumerExists, () => this.#manager.consumers.add(place.name, wanted));
+    return made ?? this.#ask(place, () => this.#manager.consumers.info(place.name, name));
   }
 
-  async #adapted(info: ConsumerInfo, wanted: Partial<ConsumerConfig>): Promise<ConsumerInfo> {
+  async #adapted(place: Place, info: ConsumerInfo, wanted: Partial<ConsumerConfig>): Promise<ConsumerInfo> {
     const { ack_wait, max_ack_pending } = info.config;
     const isSame = ack_wait === wanted.ack_wait && max_ack_pending === wanted.max_ack_pending;
     if (isSame || this.#settings.topology === "check") return info;
-    const change = { ack_wait: wanted.ack_wait ?? nanos(30_000), max_ack_pending: wanted.max_ack_pending ?? -1 };
-    return this.#link.answer(() => this.#manager.consumers.update(info.stream_name, info.name, change));
+    const change = { ack_wait: wanted.ack_wait ?? 0, max_ack_pending: wanted.max_ack_pending ?? -1 };
+    return this.#ask(place, () => this.#manager.consumers.update(place.name, info.name, change));
   }
 
   /** What is asked for, or `undefined` where the broker answers with this code. */
-  async #found<Thing>(ask: () => Promise<Thing>, code: number): Promise<Thing | undefined> {
+  async #find<Thing>(place: Place, code: number, ask: () => Promise<Thing>): Promise<Thing | undefined> {
     try {
       return await this.#link.answer(ask);
     } catch (error) {
       if (error instanceof JetStreamApiError && error.code === code) return undefined;
-      throw error;
+      throw refusal(place, error);
+    }
+  }
+
+  async #ask<Thing>(place: Place, ask: () => Promise<Thing>): Promise<Thing> {
+    try {
+      return await this.#link.answer(ask);
+    } catch (error) {
+      throw refusal(place, error);
     }
   }
 }
@@ -207,17 +210,44 @@ function covers(pattern: string, subject: string): boolean {
   return tokens.length === parts.length && parts.every((part, index) => part === "*" || part === tokens[index]);
 }
 
-function missing(what: string): EventDriverError {
+/** Why messages would get lost with a consumer that somebody else has made. */
+function problemOf(config: ConsumerConfig, wanted: Partial<ConsumerConfig>): string | undefined {
+  if (config.deliver_subject !== undefined) return "is pushed to, and not pulled";
+  if (config.ack_policy !== "explicit") return `has the ack policy ${quote(config.ack_policy)}, and not "explicit"`;
+  if ((config.max_deliver ?? -1) > 0)
+    return `gives up after ${config.max_deliver} deliveries; let max_deliver be -1, and deadLetter decide`;
+  if ((config.ack_wait ?? 0) < (wanted.ack_wait ?? 0))
+    return `has an ack wait of ${millis(config.ack_wait ?? 0)} ms, shorter than the timeout that is asked for`;
+  return undefined;
+}
+
+function missing({ stream }: Place, what: string): EventDriverError {
   return new EventDriverError("ERR_TOPOLOGY", {
-    message: `${what} is not at the broker, and topology is "check"; make it there`,
+    message: `stream ${quote(stream)} needs ${what}, which is missing, and topology is "check"; make it at the broker`,
     retryable: true,
   });
 }
 
-function unfit({ stream, name, subject }: Place): EventDriverError {
+function unfit({ stream, name }: Place, problem: string): EventDriverError {
   return new EventDriverError("ERR_TOPOLOGY", {
-    message: `stream ${quote(stream)} needs the subject ${quote(subject)}, which the JetStream stream ${quote(name)} does not have; add it there, or name the right one in the option streams`,
+    message: `stream ${quote(stream)} cannot be used: the JetStream stream ${quote(name)} ${problem}; change that at the broker, or say in the option streams where it is`,
     retryable: true,
+  });
+}
+
+function refusal({ stream, name }: Place, cause: unknown): unknown {
+  if (isEventDriverError(cause)) return cause;
+  // What is wrong with the request stays wrong. All else, as a leader that is missing, passes.
+  if (cause instanceof JetStreamApiError && cause.status < 500)
+    return new EventDriverError("ERR_TOPOLOGY", {
+      message: `stream ${quote(stream)} cannot be used: of the JetStream stream ${quote(name)} NATS says ${quote(cause.message)} (${cause.code})`,
+      retryable: true,
+      cause,
+    });
+  return new EventDriverError("ERR_CONNECTION_FAILED", {
+    message: `JetStream does not answer for stream ${quote(stream)}: it starts, has no leader, or is not enabled for this user; try it again`,
+    retryable: true,
+    cause,
   });
 }
 
