@@ -1,3 +1,5 @@
+import { Socket } from "node:net";
+
 import { connect, type IClientOptions, type IConnackPacket, type IPublishPacket, type MqttClient, type Packet, Store } from "mqtt";
 
 import { type MqttSettings, notConnected } from "./options.ts";
@@ -47,6 +49,7 @@ export class Link {
   #attempts = 0;
   #lastError: unknown;
   #cancelRetry: (() => void) | undefined;
+  #onPong: () => void = () => {};
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -95,23 +98,21 @@ export class Link {
     this.client.stream.write(bytes);
   }
 
-  /** Says goodbye, with that of the session which differs from what it was opened with. */
+  /** Says goodbye when the broker has taken in all that was written. `withWill` leaves the will behind, `endSession` ends the session. */
   async close(goodbye: { readonly withWill?: boolean; readonly endSession?: boolean } = {}): Promise<void> {
     if (!this.#end()) return;
     if (!this.#isUp) return this.destroy();
-    const { clock } = this.#options.settings;
     const { promise: ended, resolve } = Promise.withResolvers<void>();
-    const cancel = clock.after(farewell, () => {
+    const cancel = this.#options.settings.clock.after(farewell, () => {
       this.client.stream.destroy();
       resolve();
     });
-    this.client.end(
-      false,
-      {
-        reasonCode: goodbye.withWill ? 0x04 : 0,
-        ...(goodbye.endSession && { properties: { sessionExpiryInterval: 0 } }),
-      },
-      () => resolve(),
+    void this.#taken().then(() =>
+      this.client.end(
+        false,
+        { reasonCode: goodbye.withWill ? 0x04 : 0, ...(goodbye.endSession && { properties: { sessionExpiryInterval: 0 } }) },
+        () => resolve(),
+      ),
     );
     await ended;
     cancel();
@@ -124,6 +125,17 @@ export class Link {
     this.client.end(true);
   }
 
+  /**
+   * Resolves when the broker has taken in what was written, or is gone: it answers a ping after what came before. One that meets a closed connection
+   * throws away what it has not read yet.
+   */
+  #taken(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onPong = resolve;
+    this.client.sendPing();
+    return promise;
+  }
+
   /** `false` when it has been ended before. */
   #end(): boolean {
     if (this.#isEnded) return false;
@@ -134,7 +146,8 @@ export class Link {
   }
 
   #onPacket(packet: Packet): void {
-    if (packet.cmd === "connack" && packet.reasonCode !== 0) this.#onRefused(packet);
+    if (packet.cmd === "pingresp") this.#onPong();
+    else if (packet.cmd === "connack" && packet.reasonCode !== 0) this.#onRefused(packet);
     else this.#options.onPacket(packet);
   }
 
@@ -150,6 +163,9 @@ export class Link {
   }
 
   #onConnect(connack: IConnackPacket): void {
+    const { stream } = this.client;
+    // Small packets in both directions would else wait for each other, some 40 ms each time.
+    if (stream instanceof Socket) stream.setNoDelay(true);
     // What is kept now must not be thrown away when the connection comes back.
     this.client.options.clean = false;
     this.#attempts = 0;
@@ -159,6 +175,7 @@ export class Link {
   }
 
   #onClose(): void {
+    this.#onPong();
     if (this.#isUp) {
       this.#isUp = false;
       this.#options.onDown();
