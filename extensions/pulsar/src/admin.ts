@@ -55,6 +55,11 @@ export class Admin {
     await known;
   }
 
+  /** Whoever needs the topic next looks whether it is there. */
+  missTopic(topic: string): void {
+    this.#known.delete(topic);
+  }
+
   /** How many partitions the topic has; `undefined` where it is not there. */
   async partitionsOf(topic: string): Promise<number | undefined> {
     const { status, reason, body } = await this.#ask({ method: "GET", path: `${this.#path(topic)}/partitions` });

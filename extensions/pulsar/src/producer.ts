@@ -119,8 +119,9 @@ export class Producer {
   }
 
   #onFailure(error: unknown): boolean {
-    const { logger } = this.#options.settings;
-    logger.warn({ topic: this.#options.topic, err: error }, "a producer was not opened");
+    const { topic, admin, settings } = this.#options;
+    settings.logger.warn({ topic, err: error }, "a producer was not opened");
+    if (error instanceof RefusalError) admin.missTopic(topic);
     const isFinal = error instanceof EventDriverError || (error instanceof RefusalError && error.isFinal);
     if (isFinal) this.#rejectAll(error);
     return !isFinal;

@@ -60,9 +60,10 @@ function pulsarTransport(settings: PulsarSettings, options: PulsarConnectionOpti
   let isClosed = false;
 
   const producerOf = (stream: string): Producer => {
-    const topic = pulsarName(stream);
-    const producer = producers.get(topic) ?? new Producer({ topic, settings, presence, admin });
-    producers.set(topic, producer);
+    const known = producers.get(stream);
+    if (known !== undefined) return known;
+    const producer = new Producer({ topic: pulsarName(stream), settings, presence, admin });
+    producers.set(stream, producer);
     return producer;
   };
   return {

@@ -1,5 +1,5 @@
 import type { Binding } from "@event-driver/cloudevents/bindings";
-import type { Sink, SubscribeRequest, TransportSubscription } from "event-driver/streams";
+import type { Backfill, Sink, SubscribeRequest, TransportSubscription } from "event-driver/streams";
 
 import { EventDriverError, invalidOption, quote } from "event-driver";
 
@@ -38,6 +38,8 @@ export class Subscriber implements TransportSubscription {
   readonly #topic: string;
   readonly #subscription: string;
   readonly #query: string;
+  /** Where a position that is made is to begin, except at either end. */
+  readonly #cursor: string | undefined;
   readonly #link: Link;
   readonly #askedAt: number;
   readonly #opened = Promise.withResolvers<void>();
@@ -58,6 +60,7 @@ export class Subscriber implements TransportSubscription {
     this.#topic = pulsarName(request.stream);
     this.#subscription = pulsarName(request.name);
     this.#query = queryOf(request);
+    this.#cursor = cursorOf(request.backfill);
     this.#askedAt = settings.clock.now();
     this.#link = new Link(settings, presence, {
       prepare: () => this.#prepare(),
@@ -101,15 +104,10 @@ export class Subscriber implements TransportSubscription {
     const { backfill, reset } = request;
     if (reset && !(await admin.deleteSubscription(this.#topic, this.#subscription)))
       throw new RefusalError(conflict, "others are subscribed, so the position is not reset");
-    if (typeof backfill === "boolean") return;
-    if (backfill instanceof Date) {
-      this.#isCreated ||= await admin.createSubscription(this.#topic, this.#subscription, earliest);
-      if (this.#isCreated) await admin.resetToTime(this.#topic, this.#subscription, backfill.getTime());
-    } else {
-      const cursor = cursorJson(backfill.position);
-      if (await admin.partitionsOf(this.#topic)) throw partitioned(request.stream);
-      await admin.createSubscription(this.#topic, this.#subscription, cursor);
-    }
+    if (this.#cursor === undefined) return;
+    if (!(backfill instanceof Date) && (await admin.partitionsOf(this.#topic))) throw partitioned(request.stream);
+    this.#isCreated ||= await admin.createSubscription(this.#topic, this.#subscription, this.#cursor);
+    if (backfill instanceof Date && this.#isCreated) await admin.resetToTime(this.#topic, this.#subscription, backfill.getTime());
   }
 
   #onOpen(): void {
@@ -143,8 +141,9 @@ export class Subscriber implements TransportSubscription {
   }
 
   #onFailure(error: unknown): boolean {
-    const { request, settings } = this.#options;
+    const { request, settings, admin } = this.#options;
     const { logger, clock, connectTimeout } = settings;
+    if (error instanceof RefusalError) admin.missTopic(this.#topic);
     const waited = clock.now() - this.#askedAt;
     const isBusy = error instanceof RefusalError && error.status === conflict;
     const isFinal = error instanceof EventDriverError || (error instanceof RefusalError && error.isFinal && !isBusy);
@@ -193,6 +192,12 @@ export class Subscriber implements TransportSubscription {
     this.#link.send(JSON.stringify({ type: "unsubscribe" }));
     this.#link.send(JSON.stringify({ type: "isEndOfTopic" }));
   }
+}
+
+/** @throws EventDriverError `ERR_INVALID_OPTION` */
+function cursorOf(backfill: Backfill): string | undefined {
+  if (typeof backfill === "boolean") return undefined;
+  return backfill instanceof Date ? earliest : cursorJson(backfill.position);
 }
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
