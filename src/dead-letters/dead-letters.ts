@@ -8,9 +8,9 @@ import { invalidOption, isRevisionConflict, RevisionConflictError } from "../err
 import { identityOf } from "../message.ts";
 import { parkingTicket } from "../pipeline/key-parking.ts";
 import { replaying } from "../pipeline/replaying.ts";
-import { keyLocks } from "./key-lock.ts";
+import { locksIn } from "./lock.ts";
 import { type ParkedKeys, parkedKeys } from "./parked-keys.ts";
-import { redriveLetters, type RedriveSource, type RedriveTarget } from "./redrive.ts";
+import { redriveLetters, type RedriveSource, type RedriveTarget, type ReplayOutcome } from "./redrive.ts";
 import { type DeadLetter, entrySourceOf, unpackDeadLetter } from "../handlers/dead-letter/entry.ts";
 
 export interface ListDeadLettersOptions extends StoreCallOptions {
@@ -25,15 +25,6 @@ export interface ListDeadLettersOptions extends StoreCallOptions {
 
 /** What a message that was put aside is found by. The message itself will do. */
 export type DeadLetterReference = Pick<Message, "key" | "id" | "source" | "origin">;
-
-/**
- * How a replay ended without failing.
- *
- * - `done`: the message was processed, and its dead letter removed
- * - `put aside again`: it failed for good once more, and the dead letter of its pipeline has put it aside again
- * - `duplicate`: a stage took it for processed, so nothing was done and the dead letter stays; remove it if that is right
- */
-export type ReplayOutcome = "done" | "put aside again" | "duplicate";
 
 /** Messages that were put aside, for operators. */
 export interface DeadLetters {
@@ -111,15 +102,15 @@ export function deadLetters(store: EventStore, scope = "dead-letters", parked?: 
   };
 
   const source: RedriveSource = {
-    all: (signal) => lettersAfter(entries, undefined, 100, signal),
-    find: async (key, identity, signal) => {
-      const stored = await entries.lookUp(key, identity, { signal });
+    all: () => lettersAfter(entries, undefined, 100, undefined),
+    find: async (key, identity) => {
+      const stored = await entries.lookUp(key, identity);
       return stored && unpackDeadLetter(stored);
     },
     remove: removeEntry,
     replay,
     parked: parkedOf,
-    lock: keyLocks(entries.scope("redrives")),
+    lock: locksIn(entries.scope("redrives")),
   };
 
   return {

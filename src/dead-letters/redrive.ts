@@ -2,8 +2,7 @@ import type { Context } from "../context.ts";
 import type { DeadLetter } from "../handlers/dead-letter/entry.ts";
 import type { Processor } from "../pipeline/pipeline.ts";
 import type { Connection } from "../streams/connection.ts";
-import type { ReplayOutcome } from "./dead-letters.ts";
-import type { KeyLock } from "./key-lock.ts";
+import type { Lock } from "./lock.ts";
 import type { ParkedKeys } from "./parked-keys.ts";
 
 import { createContext, liveSignal } from "../context.ts";
@@ -20,31 +19,44 @@ export interface RedriveStream {
   readonly stream: string;
 }
 
+/**
+ * How a replay ended without failing.
+ *
+ * - `done`: the message was processed, and its dead letter removed
+ * - `put aside again`: it failed for good once more, and the dead letter of its pipeline has put it aside again
+ * - `duplicate`: a stage took it for processed, so nothing was done and the dead letter stays; remove it if that is right
+ */
+export type ReplayOutcome = "done" | "put aside again" | "duplicate";
+
 /** The dead letters that are redriven, and what is done with one. */
 export interface RedriveSource {
-  readonly all: (signal: AbortSignal | undefined) => AsyncIterable<DeadLetter>;
-  readonly find: (key: string, identity: string, signal: AbortSignal | undefined) => Promise<DeadLetter | undefined>;
+  readonly all: () => AsyncIterable<DeadLetter>;
+  readonly find: (key: string, identity: string) => Promise<DeadLetter | undefined>;
   readonly remove: (letter: DeadLetter, signal: AbortSignal | undefined) => Promise<void>;
   readonly replay: (pipeline: Pick<Processor, "process">, letter: DeadLetter, ctx: Context) => Promise<ReplayOutcome>;
   readonly parked: () => ParkedKeys;
-  readonly lock: KeyLock;
+  readonly lock: Lock;
 }
 
-/** Redrives what was put aside in a store: a key at a time, and each key by one process at a time. */
+/** Redrives what was put aside in a store: a key at a time, and each message or parked key by one process at a time. */
 export async function redriveLetters(source: RedriveSource, target: RedriveTarget, options: RedriveOptions = {}): Promise<RedriveReport> {
   requireTarget(target);
   const run = new RedriveRun("redrive", options);
   let parkedKey: string | undefined;
-  for await (const letter of source.all(options.signal)) {
+  for await (const letter of source.all()) {
     if (run.isCut) break;
     const { key } = letter.message;
     const isKnown = letter.ticket !== undefined && key === parkedKey;
     if (!isKnown && !run.selects(letter)) continue;
-    if (letter.ticket === undefined) await redriveOne(source, target, letter, run);
-    else {
-      if (!isKnown) await redriveKey(source, target, key, run);
-      parkedKey = key;
-      await removeLeftover(source, letter, run);
+    try {
+      if (letter.ticket === undefined) await redriveOne(source, target, letter, run);
+      else {
+        parkedKey = key;
+        if (!isKnown) await redriveKey(source, target, key, run);
+        await removeLeftover(source, letter, run);
+      }
+    } catch (error) {
+      run.fail(letter.message, error);
     }
   }
   return run.report();
@@ -52,9 +64,10 @@ export async function redriveLetters(source: RedriveSource, target: RedriveTarge
 
 async function redriveOne(source: RedriveSource, target: RedriveTarget, letter: DeadLetter, run: RedriveRun): Promise<void> {
   const { message, revision } = letter;
+  const identity = identityOf(message);
   if (run.dryRun) return run.count();
-  const isOurs = await source.lock(contextOf(run), message.key, async (ctx) => {
-    const current = await source.find(message.key, identityOf(message), liveSignal(ctx));
+  const isOurs = await source.lock(contextOf(run), JSON.stringify([message.key, identity]), async (ctx) => {
+    const current = await source.find(message.key, identity);
     if (current?.revision !== revision) run.skipped += 1;
     else if (await run.mayGoOn()) await send(source, target, letter, run, ctx);
   });
@@ -63,10 +76,10 @@ async function redriveOne(source: RedriveSource, target: RedriveTarget, letter: 
 
 /** Everything of a parked key, in order, and what comes meanwhile. */
 async function redriveKey(source: RedriveSource, target: RedriveTarget, key: string, run: RedriveRun): Promise<void> {
-  const isOurs = await source.lock(contextOf(run), key, async (ctx) => {
+  const isOurs = await source.lock(contextOf(run), JSON.stringify([key]), async (ctx) => {
     if ("process" in target && !run.dryRun) return processInOrder(source, target, key, run, ctx);
     for (const identity of (await source.parked().get(key))?.waiting ?? []) {
-      const letter = await source.find(key, identity, liveSignal(ctx));
+      const letter = await source.find(key, identity);
       if (letter === undefined) return run.fail(partsOf(key, identity), missing(key, identity));
       if (run.dryRun) run.count();
       else if (!(await run.mayGoOn()) || !(await send(source, target, letter, run, ctx))) return;
@@ -85,7 +98,7 @@ async function processInOrder(
   for (;;) {
     const [first] = (await source.parked().get(key))?.waiting ?? [];
     if (first === undefined) return;
-    const letter = await source.find(key, first, liveSignal(ctx));
+    const letter = await source.find(key, first);
     if (letter === undefined) return run.fail(partsOf(key, first), missing(key, first));
     if (!(await run.mayGoOn()) || !(await send(source, target, letter, run, ctx))) return;
     // The pipeline's own dead letter has done so, if it has one that parks keys.
@@ -130,15 +143,16 @@ async function removeIfUnchanged(source: RedriveSource, letter: DeadLetter, sign
 /** What a crash has left of a message that has been done, or was never acknowledged as put aside. */
 async function removeLeftover(source: RedriveSource, { message }: DeadLetter, run: RedriveRun): Promise<void> {
   if (run.dryRun) return;
-  const letter = await source.find(message.key, identityOf(message), run.signal);
+  const letter = await source.find(message.key, identityOf(message));
   // Read before its queue: what is put aside later than this is not removed.
-  if (letter?.ticket === undefined || (await source.parked().isPending(message, letter.ticket, { signal: run.signal }))) return;
-  await removeIfUnchanged(source, letter, run.signal);
+  if (letter?.ticket === undefined || (await source.parked().isPending(message, letter.ticket))) return;
+  await removeIfUnchanged(source, letter, undefined);
   run.skipped += 1;
 }
 
-function contextOf({ clock, signal }: RedriveRun): Context {
-  return createContext({ clock, signal });
+/** Without the signal: what is under way is brought to its end, for it would have to be done again. */
+function contextOf({ clock }: RedriveRun): Context {
+  return createContext({ clock });
 }
 
 function requireTarget(target: RedriveTarget): void {

@@ -7,15 +7,15 @@ import { ownerNames } from "../claims/claim-record.ts";
 import { interruptible } from "../context.ts";
 import { Races } from "../pipeline/race.ts";
 
-/** Does work on a key that nobody else may do at the same time. Resolves to `false`, and does nothing, while somebody else has the key. */
-export type KeyLock = (ctx: Context, key: string, work: (ctx: Context) => Promise<void>) => Promise<boolean>;
+/** Does work under a name that nobody else may work under at the same time. Resolves to `false`, and does nothing, while somebody else does. */
+export type Lock = (ctx: Context, name: string, work: (ctx: Context) => Promise<void>) => Promise<boolean>;
 
 const lease = 10_000;
 const remembered = 86_400_000;
 
-/** Locks of the keys of a store; where that cannot compare and set there are none, and two who redrive may run a message twice. */
-export function keyLocks(store: EventStore): KeyLock {
-  if (!store.features.compareAndSet) return (ctx, _key, work) => work(ctx).then(() => true);
+/** Locks in a store; where that cannot compare and set there are none, and two who redrive at once may run a message twice. */
+export function locksIn(store: EventStore): Lock {
+  if (!store.features.compareAndSet) return (ctx, _name, work) => work(ctx).then(() => true);
   const rules: ClaimRules = {
     store,
     source: "~redrive",
@@ -25,10 +25,10 @@ export function keyLocks(store: EventStore): KeyLock {
     renewals: new Races(),
     writing: (_record, now, expected, signal) => ({ expected, signal, expiresAt: now + remembered }),
   };
-  return async (ctx, key, work) => {
-    const found = await findClaim(rules, ctx, key);
+  return async (ctx, name, work) => {
+    const found = await findClaim(rules, ctx, name);
     if (found !== undefined && !isTakeable(found)) return false;
-    const { claim } = await startClaim(rules, ctx, key, found, { phase: "running", trigger: key });
+    const { claim } = await startClaim(rules, ctx, name, found, { phase: "running", trigger: name });
     if (claim === undefined) return false;
     try {
       await work(interruptible(ctx, claim.interrupt, {}));
