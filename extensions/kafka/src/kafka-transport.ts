@@ -1,5 +1,5 @@
 import type { Binding } from "@event-driver/cloudevents/bindings";
-import type { Message } from "event-driver";
+import { invalidOption, type Message } from "event-driver";
 import type {
   ConnectionFeatures,
   Sink,
@@ -16,6 +16,7 @@ import type { KafkaNative, KafkaSettings } from "./options.ts";
 import { brokerFailed, closedError, groupBusy } from "./failures.ts";
 import { requireNative } from "./options.ts";
 import { type OutgoingRecord, RecordWriter } from "./record-writer.ts";
+import { RetryTopics } from "./retry-topics.ts";
 import { Subscription } from "./subscription.ts";
 import { Topology } from "./topology.ts";
 import { Watch } from "./watch.ts";
@@ -86,7 +87,9 @@ export class KafkaTransport implements Transport<KafkaNative> {
     if (this.#isClosed) throw closedError(`stream ${request.stream} was not subscribed to`);
     if (request.native !== undefined) requireNative(request.native);
     const { settings, binding } = this.#options;
+    const { clock, logger } = settings;
     const topic = settings.topicOf(request.stream);
+    const retryTopics = this.#retryTopics(request);
     const group = `${settings.groupOf(request.stream, request.name)}${request.durable ? "" : "/transient"}`;
     const subscription = new Subscription({
       request,
@@ -95,15 +98,18 @@ export class KafkaTransport implements Transport<KafkaNative> {
       topology: this.#topology,
       binding,
       group,
-      topics: [topic],
-      retries: undefined,
+      topics: [topic, ...retryTopics],
+      retries:
+        retryTopics.length === 0 ? undefined : new RetryTopics({ ...request, topics: retryTopics, writer: this.#writer, clock, logger }),
       listener: () => this.#listener,
       onClient: (client) => this.#watch.add(client),
     });
     this.#subscriptions.add(subscription);
     try {
-      await this.#topology.require(topic);
+      await Promise.all([topic, ...retryTopics].map((each) => this.#topology.require(each)));
       await this.#begin(request, topic, group);
+      // What is in there of an earlier life of this name was forgotten with it.
+      for (const each of retryTopics) await this.#begin({ ...request, backfill: false }, each, group);
       await subscription.start();
       return subscription;
     } catch (error) {
@@ -119,6 +125,15 @@ export class KafkaTransport implements Transport<KafkaNative> {
     await Promise.all(Array.from(this.#subscriptions, (subscription) => subscription.close()));
     this.#writer.close();
     await Promise.all([this.#producer.close(true), this.#admin.close()]);
+  }
+
+  #retryTopics({ stream, name }: { readonly stream: string; readonly name: string }): readonly string[] {
+    const { topicOf, retryTopics } = this.#options.settings;
+    if (retryTopics === undefined) return [];
+    const topics = Array.from({ length: retryTopics.count }, (_, index) => topicOf(retryTopics.streamOf({ stream, name, n: index + 1 })));
+    if (topics.includes(topicOf(stream)))
+      throw invalidOption("subscribe", "retryTopics.streamOf", stream, "a function that gives other streams than the one subscribed to");
+    return [...new Set(topics)];
   }
 
   /** Sees to it that the group has a position from which it gets everything that is published from now on. */
