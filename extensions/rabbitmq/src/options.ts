@@ -30,6 +30,12 @@ export interface RabbitmqConnectionOptions extends ConnectionOptions, BindingOpt
    */
   readonly replicas?: number;
   /**
+   * Further arguments of each name's queue when it is made, such as `x-max-length`. All that share a name must agree on them; what a policy of the broker can
+   * say is better said there.
+   * @default none
+   */
+  readonly queueArguments?: Readonly<Record<string, string | number | boolean>>;
+  /**
    * Whether of several subscriptions of a name one works and the others wait for its end. It keeps each key in order over all of them; else they share the
    * work, and each by itself keeps the order of what it gets.
    * @default false
@@ -47,7 +53,9 @@ export interface RabbitmqConnectionOptions extends ConnectionOptions, BindingOpt
   readonly lagInterval?: number;
 }
 
-export interface Settings extends Required<Pick<RabbitmqConnectionOptions, "connectTimeout" | "topology" | "unrouted" | "lagInterval">> {
+export interface Settings extends Required<
+  Pick<RabbitmqConnectionOptions, "connectTimeout" | "topology" | "unrouted" | "lagInterval" | "queueArguments">
+> {
   readonly replicas: number | undefined;
   readonly isOrdered: boolean;
   readonly client: ClientOptions;
@@ -63,6 +71,7 @@ export function settingsOf(options: RabbitmqConnectionOptions): Settings {
     replicas,
     singleActiveConsumer: isOrdered = false,
     unrouted = "drop",
+    queueArguments = {},
     lagInterval = 15_000,
   } = options;
   requireDuration("connectTimeout", connectTimeout);
@@ -72,6 +81,8 @@ export function settingsOf(options: RabbitmqConnectionOptions): Settings {
   if (typeof isOrdered !== "boolean") throw invalid("singleActiveConsumer", isOrdered, "true or false");
   if (unrouted !== "drop" && unrouted !== "refuse") throw invalid("unrouted", unrouted, '"drop" or "refuse"');
   if (lagInterval !== Infinity) requireDuration("lagInterval", lagInterval);
+  if (typeof queueArguments !== "object" || queueArguments === null)
+    throw invalid("queueArguments", queueArguments, "an object of arguments and their values");
   const urls = urlsOf(options.url);
   return {
     connectTimeout,
@@ -80,6 +91,7 @@ export function settingsOf(options: RabbitmqConnectionOptions): Settings {
     isOrdered,
     unrouted,
     lagInterval,
+    queueArguments,
     client: clientOf(urls, options),
     servers: urls.map(serverOf).join(", "),
   };
@@ -109,8 +121,9 @@ function clientOf(urls: Urls, { clientOptions, client }: RabbitmqConnectionOptio
   const [first] = urls;
   const tls = first.protocol === "amqps:" && { tls: true };
   return {
-    // Twice the client's size of a frame, and less time until it notices that nobody is there.
+    // What differs from the client's own: frames as large as the broker takes them, sent at once, and less time until it is noticed that nobody is there.
     frameMax,
+    noDelay: true,
     heartbeat: 20,
     retryLow: 100,
     retryHigh: 10_000,

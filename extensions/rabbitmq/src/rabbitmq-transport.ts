@@ -77,10 +77,10 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
   #closing: Promise<void> | undefined;
 
   constructor(options: RabbitmqTransportOptions) {
-    const { topology, replicas, isOrdered } = options.settings;
+    const { topology, replicas, isOrdered, queueArguments } = options.settings;
     this.features = isOrdered ? { ...rabbitmqFeatures, keyOrder: "group" } : rabbitmqFeatures;
     this.#options = options;
-    this.#topology = new Topology({ topology, replicas, isOrdered });
+    this.#topology = new Topology({ topology, replicas, isOrdered, queueArguments });
     options.link.watch(() => this.#tellState());
   }
 
@@ -107,7 +107,6 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
       servers: settings.servers,
       logger,
       clock,
-      isOrdered: settings.isOrdered,
       lagInterval: settings.lagInterval,
       wait: (inbound, queue, delay, signal) => this.#wait(inbound, queue, delay, signal),
       onLag: (messages) => this.#listener?.lag({ stream, name, messages }),
@@ -213,8 +212,6 @@ function delayStep(delay: number): number {
 }
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
-function requireNative({ priority = 0, queueArguments = {} }: RabbitmqNative = {}): void {
+function requireNative({ priority = 0 }: RabbitmqNative = {}): void {
   if (!Number.isInteger(priority)) throw invalidOption("subscribe", "native.priority", priority, "a whole number");
-  if (typeof queueArguments !== "object" || queueArguments === null)
-    throw invalidOption("subscribe", "native.queueArguments", queueArguments, "an object of arguments and their values");
 }

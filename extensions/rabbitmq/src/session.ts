@@ -7,6 +7,7 @@ import type { Binding } from "@event-driver/cloudevents/bindings";
 import type { Link } from "./link.ts";
 import { queueOf } from "./names.ts";
 import { attemptOf, positionOf, readRecord } from "./records.ts";
+import { Settlements } from "./settlements.ts";
 import { busy, type RabbitmqNative, type Topology } from "./topology.ts";
 
 export interface SessionOptions {
@@ -17,8 +18,6 @@ export interface SessionOptions {
   readonly binding: Binding;
   readonly logger: Logger;
   readonly clock: Clock;
-  /** Whether only one of several subscriptions is served at a time. */
-  readonly isOrdered: boolean;
   /** Has the record delivered again after `delay` milliseconds; rejects when that is not certain. */
   readonly wait: (inbound: AsyncMessage, queue: string, delay: number, signal: AbortSignal) => Promise<void>;
   readonly onLag: (messages: number) => void;
@@ -32,6 +31,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #channel: Channel;
   readonly #queue: string;
+  readonly #settlements: Settlements;
   /** What is not settled, by its delivery tag. */
   readonly #flights = new Map<number, AbortController>();
   readonly #ended = new AbortController();
@@ -43,6 +43,7 @@ export class Session {
   constructor(options: SessionOptions, channel: Channel) {
     this.#options = options;
     this.#channel = channel;
+    this.#settlements = new Settlements(channel);
     this.#queue = queueOf(options.request.stream, options.request.name);
   }
 
@@ -86,27 +87,38 @@ export class Session {
     return messageCount;
   }
 
-  /** Hands over nothing more. Where the next in line would begin as soon as this one cancels, it keeps its place until what it has is done. */
-  async stop(): Promise<void> {
+  /** Hands over nothing more. The queue stays with this consumer, so that nobody else begins with what follows before it is done with what it has. */
+  stop(): void {
     this.#isStopped = true;
-    if (!this.#hasNext && !this.#ended.signal.aborted) await this.#channel.basicCancel(this.#consumerTag);
   }
 
-  /** Gives back what is not settled, in its order, by ending the channel. */
+  /** Gives back what is not settled, all at once and in its order. */
   async end(): Promise<void> {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
     for (const lost of this.#flights.values()) lost.abort(deliveryLost(this.#queue));
     this.#flights.clear();
+    this.#settlements.flush();
+    if (this.#channel.active) await this.#cancel();
     await this.#channel.close();
   }
 
-  get #hasNext(): boolean {
-    return this.#options.isOrdered || this.#options.request.exclusive;
+  /**
+   * The broker forgets acknowledgements that are on their way between its channel and its queue when the channel is closed. It answers a cancellation after it
+   * has dealt with them.
+   */
+  async #cancel(): Promise<void> {
+    const { request, link, logger } = this.#options;
+    try {
+      await link.answered(this.#channel.basicCancel(this.#consumerTag));
+    } catch (error) {
+      logger.warn({ stream: request.stream, name: request.name, err: error }, "the last messages that were done may be delivered again");
+    }
   }
 
   #take(inbound: AsyncMessage): void {
-    // What comes too late stays unsettled and goes back when the channel ends, behind what is given back before: its order is kept.
+    this.#settlements.delivered(inbound.deliveryTag);
+    // What comes too late goes back when the channel ends.
     if (this.#isStopped || this.#ended.signal.aborted) return;
     if (this.#early !== undefined) return void this.#early.push(inbound);
     const lost = new AbortController();
@@ -124,7 +136,7 @@ export class Session {
       publishedAt: timestamp === undefined ? undefined : timestamp * 1_000,
       signal,
       ack: async () => {
-        if (this.#flights.delete(deliveryTag)) this.#channel.basicAck({ deliveryTag });
+        if (this.#flights.delete(deliveryTag)) await this.#settlements.ack(deliveryTag);
       },
       release: async ({ delay }) => {
         if (!this.#flights.delete(deliveryTag)) return;
@@ -135,9 +147,8 @@ export class Session {
   }
 
   #giveBack(deliveryTag: number): void {
-    // It would be delivered to this subscription again, which takes nothing any more; it goes back when the channel ends.
-    if (this.#isStopped && this.#hasNext) return;
-    this.#channel.basicNack({ deliveryTag, requeue: true });
+    // It would be delivered to this consumer again, which takes nothing any more; it goes back when the channel ends.
+    if (!this.#isStopped) this.#settlements.giveBack(deliveryTag);
   }
 
   /** The copy that waits is at the broker before the original is acknowledged. */
@@ -151,7 +162,7 @@ export class Session {
       logger.warn({ stream: request.stream, name: request.name, err: error }, "a message could not wait at the broker and waits in memory");
       return void this.#giveBackAfter(inbound.deliveryTag, delay);
     }
-    if (!signal.aborted) this.#channel.basicAck({ deliveryTag: inbound.deliveryTag });
+    if (!signal.aborted) await this.#settlements.ack(inbound.deliveryTag);
   }
 
   async #giveBackAfter(deliveryTag: number, delay: number): Promise<void> {

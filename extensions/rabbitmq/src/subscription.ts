@@ -47,14 +47,8 @@ export class Subscription implements TransportSubscription {
   }
 
   async stop(): Promise<void> {
-    if (this.#isStopped) return;
     this.#isStopped = true;
-    try {
-      await this.#session?.stop();
-    } catch (error) {
-      this.#warn(error, "a subscription was not cancelled; its channel ends instead");
-      await this.#session?.end();
-    }
+    this.#session?.stop();
   }
 
   close(): Promise<void> {

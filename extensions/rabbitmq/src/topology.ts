@@ -13,11 +13,6 @@ export interface RabbitmqNative {
    * @default 0
    */
   readonly priority?: number;
-  /**
-   * Further arguments of the queue, such as `x-max-length`, when it is made. Subscriptions of one name must agree on them.
-   * @default none
-   */
-  readonly queueArguments?: Readonly<Record<string, string | number | boolean>>;
 }
 
 export interface TopologyOptions {
@@ -26,11 +21,14 @@ export interface TopologyOptions {
   readonly replicas: number | undefined;
   /** Whether only one of several subscriptions of a name is served at a time. */
   readonly isOrdered: boolean;
+  /** Further arguments of the queues of names. */
+  readonly queueArguments: QueueArguments;
 }
 
+export type QueueArguments = Readonly<Record<string, string | number | boolean>>;
+
 /** What the topology needs to know of a subscription. */
-export type Place = Pick<SubscribeRequest<RabbitmqNative>, "stream" | "name"> &
-  Partial<Pick<SubscribeRequest<RabbitmqNative>, "durable" | "native">>;
+export type Place = Pick<SubscribeRequest<RabbitmqNative>, "stream" | "name"> & Partial<Pick<SubscribeRequest<RabbitmqNative>, "durable">>;
 
 /**
  * High enough to be none. With a limit a message that is given back keeps its place, without one it goes to the end of the queue; and newer servers drop a
@@ -155,16 +153,16 @@ export class Topology {
     }
   }
 
-  #argumentsOf({ durable = true, native }: Place): Readonly<Record<string, string | number | boolean>> {
+  #argumentsOf({ durable = true }: Place): QueueArguments {
     return {
       ...this.#replicated(),
       ...(this.#options.isOrdered && { "x-single-active-consumer": true }),
       ...(!durable && { "x-expires": abandoned }),
-      ...native?.queueArguments,
+      ...this.#options.queueArguments,
     };
   }
 
-  #replicated(): Readonly<Record<string, string | number>> {
+  #replicated(): QueueArguments {
     const { replicas } = this.#options;
     return {
       "x-queue-type": "quorum",

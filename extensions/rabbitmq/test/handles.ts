@@ -8,13 +8,21 @@ import { Connection as Client } from "rabbitmq-client";
 import { services } from "../../../test/services.ts";
 import { type Proxy, proxyOf } from "./proxy.ts";
 
+/** So that the shared broker is left as it was, in the end. */
+export const forTests = { "x-expires": 600_000 };
+
 /** What the conformance kit needs, over the shared broker: each connection by way of a proxy of its own, which can be taken away. */
 export function rabbitmqHandles(options: Omit<RabbitmqConnectionOptions, "url"> = {}): Omit<ConnectionKitOptions, "test"> {
   const proxies = new WeakMap<Connection, Proxy>();
 
   const open = async (): Promise<Connection<RabbitmqNative>> => {
     const proxy = await proxyOf(services.rabbitmq.url);
-    const connection = await rabbitmqConnection({ url: proxy.url, clientOptions: { retryHigh: 500 }, ...options });
+    const connection = await rabbitmqConnection({
+      url: proxy.url,
+      clientOptions: { retryHigh: 500 },
+      queueArguments: forTests,
+      ...options,
+    });
     proxies.set(connection, proxy);
     return connection;
   };
