@@ -92,6 +92,15 @@ export class Admin {
     return true;
   }
 
+  /** How many messages wait for each subscription of the topic. */
+  async backlogsOf(topic: string): Promise<ReadonlyMap<string, number>> {
+    const path = `${this.#path(topic)}${(await this.partitionsOf(topic)) ? "/partitioned-stats" : "/stats"}?getPreciseBacklog=true`;
+    const { status, reason, body } = await this.#ask({ method: "GET", path });
+    if (status !== 200) throw refused(`the topic ${quote(topic)} was not looked at`, status, reason);
+    const subscriptions = Object.entries(objectIn(body, "subscriptions"));
+    return new Map(subscriptions.map(([name, stats]) => [name, numberIn(stats, "msgBacklog") ?? 0]));
+  }
+
   /**
    * Resolves when a server has answered and knows the namespace.
    *
@@ -199,8 +208,8 @@ async function ask(url: URL, { method, body }: Question, settings: PulsarSetting
 
 function answerOf(status: number, content: string): Answer {
   const body = parsed(content);
-  const reason = typeof body === "object" && body !== null && "reason" in body ? String(body.reason) : "";
-  return { status, reason: reason.slice(0, 300), body };
+  const reason = partOf(body, "reason");
+  return { status, reason: typeof reason === "string" ? reason.slice(0, 300) : "", body };
 }
 
 function parsed(content: string): unknown {
@@ -213,8 +222,17 @@ function parsed(content: string): unknown {
 }
 
 function numberIn(body: unknown, name: string): number | undefined {
-  const value: unknown = typeof body === "object" && body !== null ? Reflect.get(body, name) : undefined;
+  const value = partOf(body, name);
   return typeof value === "number" ? value : undefined;
+}
+
+function objectIn(body: unknown, name: string): object {
+  const value = partOf(body, name);
+  return typeof value === "object" && value !== null ? value : {};
+}
+
+function partOf(body: unknown, name: string): unknown {
+  return typeof body === "object" && body !== null ? Reflect.get(body, name) : undefined;
 }
 
 function refused(what: string, status: number, reason: string): Error {

@@ -2,7 +2,7 @@ import type { BindingOptions } from "@event-driver/cloudevents/bindings";
 import type { ConnectionOptions } from "event-driver/streams";
 import type { ClientOptions } from "ws";
 
-import { type Clock, invalidOption, type Logger, silentLogger, systemClock } from "event-driver";
+import { type Clock, invalidOption, type Logger, type Message, silentLogger, systemClock } from "event-driver";
 
 export interface PulsarConnectionOptions extends ConnectionOptions, BindingOptions {
   /** Where the WebSocket API is: `pulsar+ws://host:port`, or `pulsar+wss://host:port` over TLS. Of several, the next one is tried when one does not answer. */
@@ -48,6 +48,17 @@ export interface PulsarConnectionOptions extends ConnectionOptions, BindingOptio
    * @default 10_000
    */
   readonly heartbeat?: number;
+  /**
+   * Milliseconds between two looks at how many messages wait, for the event `lag`: one request for each topic that is subscribed to. `Infinity` for none.
+   * @default 15_000
+   */
+  readonly lagInterval?: number;
+  /**
+   * When a message is delivered at the earliest, in epoch milliseconds; `undefined` for at once. Whoever comes behind it does not wait for it, and subscriptions
+   * of the types `"Failover"` and `"Exclusive"`, as with `serial`, are given it at once.
+   * @default every message at once
+   */
+  readonly deliverAt?: (stream: string, message: Message) => number | undefined;
   /** What the sockets and, as far as it concerns TLS and headers, the administration are given: `ca`, `cert`, `key`, `headers` and others of the package `ws`. */
   readonly socket?: ClientOptions;
 }
@@ -90,12 +101,16 @@ export interface PulsarSettings {
   readonly retention: number | false;
   readonly connectTimeout: number;
   readonly heartbeat: number;
+  readonly lagInterval: number;
+  readonly deliverAt: (stream: string, message: Message) => number | undefined;
   readonly socket: ClientOptions;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 const factory = "pulsarConnection";
+
+const atOnce = (): undefined => undefined;
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
 export function settingsOf(options: PulsarConnectionOptions): PulsarSettings {
@@ -109,7 +124,15 @@ export function settingsOf(options: PulsarConnectionOptions): PulsarSettings {
     partitions,
     retention = 14 * 86_400_000,
   } = options;
-  const { connectTimeout = 10_000, heartbeat = 10_000, socket = {}, clock = systemClock, logger = silentLogger } = options;
+  const {
+    connectTimeout = 10_000,
+    heartbeat = 10_000,
+    lagInterval = 15_000,
+    deliverAt = atOnce,
+    socket = {},
+    clock = systemClock,
+    logger = silentLogger,
+  } = options;
   const servers = urlsOf("url", url, { "pulsar+ws:": "ws:", "pulsar+wss:": "wss:" });
   requireName("tenant", tenant);
   requireName("namespace", namespace);
@@ -124,6 +147,8 @@ export function settingsOf(options: PulsarConnectionOptions): PulsarSettings {
   if (retention !== false) requireTime("retention", retention);
   requireTime("connectTimeout", connectTimeout);
   requireTime("heartbeat", heartbeat);
+  if (lagInterval !== Infinity) requireTime("lagInterval", lagInterval);
+  if (typeof deliverAt !== "function") throw invalidOption(factory, "deliverAt", deliverAt, "a function");
   return {
     servers,
     admins: adminsOf(adminUrl, servers),
@@ -135,6 +160,8 @@ export function settingsOf(options: PulsarConnectionOptions): PulsarSettings {
     retention,
     connectTimeout,
     heartbeat,
+    lagInterval,
+    deliverAt,
     socket,
     clock,
     logger,

@@ -15,6 +15,15 @@ export interface ProducerOptions {
   readonly admin: Admin;
 }
 
+/** What is to be published. */
+export interface Publication {
+  readonly id: string;
+  readonly record: WrittenRecord;
+  /** Epoch milliseconds; `undefined` for at once. */
+  readonly deliverAt: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** A message that has no answer yet. */
 interface Pending {
   readonly id: string;
@@ -64,7 +73,7 @@ export class Producer {
   }
 
   /** Resolves when Pulsar has the message. */
-  publish(id: string, record: WrittenRecord, signal: AbortSignal | undefined): Promise<void> {
+  publish({ id, record, deliverAt, signal }: Publication): Promise<void> {
     this.#published += 1;
     const context = String(this.#published);
     return new Promise((resolve, reject) => {
@@ -79,7 +88,7 @@ export class Producer {
         if (error === undefined) resolve();
         else reject(error);
       };
-      this.#waiting.set(context, { id, frame: frameOf(record, context), settle });
+      this.#waiting.set(context, { id, frame: frameOf(record, deliverAt, context), settle });
       this.#send();
     });
   }
@@ -150,9 +159,9 @@ export class Producer {
   }
 }
 
-function frameOf({ headers, key, body }: WrittenRecord, context: string): string {
+function frameOf({ headers, key, body }: WrittenRecord, deliverAt: number | undefined, context: string): string {
   const payload = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("base64");
-  return JSON.stringify({ payload, properties: Object.fromEntries(headers), key, context });
+  return JSON.stringify({ payload, properties: Object.fromEntries(headers), key, deliverAt, context });
 }
 
 function bytesOf({ frame }: Pending): number {

@@ -1,10 +1,11 @@
-import type { BackfillStart, Connection, ConnectionFeatures, Transport } from "event-driver/streams";
+import type { BackfillStart, Connection, ConnectionFeatures, Transport, TransportListener } from "event-driver/streams";
 
 import { pulsarBinding } from "@event-driver/cloudevents/bindings";
 import { EventDriverError, quote, sleep } from "event-driver";
 import { createConnection } from "event-driver/streams";
 
 import { Admin } from "./admin.ts";
+import { Lag } from "./lag.ts";
 import { Presence } from "./link.ts";
 import { pulsarName } from "./names.ts";
 import { type PulsarConnectionOptions, type PulsarNative, type PulsarSettings, settingsOf } from "./options.ts";
@@ -57,6 +58,8 @@ function pulsarTransport(settings: PulsarSettings, options: PulsarConnectionOpti
   const presence = new Presence();
   const producers = new Map<string, Producer>();
   const subscribers = new Set<Subscriber>();
+  let tellLag: TransportListener["lag"] = () => {};
+  const lag = new Lag({ settings, admin, subscribers, tell: (details) => tellLag(details) });
   let isClosed = false;
 
   const producerOf = (stream: string): Producer => {
@@ -72,7 +75,8 @@ function pulsarTransport(settings: PulsarSettings, options: PulsarConnectionOpti
     keepsPublishOrder: true,
     async publish(stream, message, { signal }) {
       if (isClosed) throw closed(`message ${quote(message.id)} was not published`);
-      await producerOf(stream).publish(message.id, binding.write(message), signal);
+      const deliverAt = settings.deliverAt(stream, message);
+      await producerOf(stream).publish({ id: message.id, record: binding.write(message), deliverAt, signal });
     },
     async subscribe(request, sink) {
       if (isClosed) throw closed(`stream ${quote(request.stream)} was not subscribed to`);
@@ -85,6 +89,7 @@ function pulsarTransport(settings: PulsarSettings, options: PulsarConnectionOpti
         await subscriber.close();
         throw error;
       }
+      lag.start();
       const leaving = (leave: () => Promise<void>) => async (): Promise<void> => {
         subscribers.delete(subscriber);
         await leave();
@@ -95,9 +100,13 @@ function pulsarTransport(settings: PulsarSettings, options: PulsarConnectionOpti
         forget: leaving(() => subscriber.forget()),
       };
     },
-    observe: ({ state }) => presence.observe((now) => state({ state: now })),
+    observe(listener) {
+      presence.observe((state) => listener.state({ state }));
+      tellLag = listener.lag;
+    },
     async close() {
       isClosed = true;
+      lag.stop();
       await Promise.all([...subscribers, ...producers.values()].map((each) => each.close()));
     },
   };

@@ -34,9 +34,12 @@ const maxQueue = 1_000;
 
 /** One subscription over one socket. What is unsettled when the socket goes down is Pulsar's again, and comes anew. */
 export class Subscriber implements TransportSubscription {
+  readonly stream: string;
+  readonly name: string;
+  /** The names of both at the broker. */
+  readonly topic: string;
+  readonly subscription: string;
   readonly #options: SubscriberOptions;
-  readonly #topic: string;
-  readonly #subscription: string;
   readonly #query: string;
   /** Where a position that is made is to begin, except at either end. */
   readonly #cursor: string | undefined;
@@ -57,14 +60,16 @@ export class Subscriber implements TransportSubscription {
     const { request, settings, presence } = options;
     const { tenant, namespace } = settings;
     this.#options = options;
-    this.#topic = pulsarName(request.stream);
-    this.#subscription = pulsarName(request.name);
+    this.stream = request.stream;
+    this.name = request.name;
+    this.topic = pulsarName(request.stream);
+    this.subscription = pulsarName(request.name);
     this.#query = queryOf(request);
     this.#cursor = cursorOf(request.backfill);
     this.#askedAt = settings.clock.now();
     this.#link = new Link(settings, presence, {
       prepare: () => this.#prepare(),
-      address: () => `/ws/v2/consumer/persistent/${tenant}/${namespace}/${this.#topic}/${this.#subscription}?${this.#query}`,
+      address: () => `/ws/v2/consumer/persistent/${tenant}/${namespace}/${this.topic}/${this.subscription}?${this.#query}`,
       isNeeded: () => true,
       onOpen: () => this.#onOpen(),
       onText: (text) => this.#onText(JSON.parse(text)),
@@ -92,7 +97,7 @@ export class Subscriber implements TransportSubscription {
   }
 
   async #prepare(): Promise<void> {
-    await this.#options.admin.ensureTopic(this.#topic);
+    await this.#options.admin.ensureTopic(this.topic);
     if (this.#isPositioned) return;
     await this.#position();
     this.#isPositioned = true;
@@ -102,12 +107,12 @@ export class Subscriber implements TransportSubscription {
   async #position(): Promise<void> {
     const { admin, request } = this.#options;
     const { backfill, reset } = request;
-    if (reset && !(await admin.deleteSubscription(this.#topic, this.#subscription)))
+    if (reset && !(await admin.deleteSubscription(this.topic, this.subscription)))
       throw new RefusalError(conflict, "others are subscribed, so the position is not reset");
     if (this.#cursor === undefined) return;
-    if (!(backfill instanceof Date) && (await admin.partitionsOf(this.#topic))) throw partitioned(request.stream);
-    this.#isCreated ||= await admin.createSubscription(this.#topic, this.#subscription, this.#cursor);
-    if (backfill instanceof Date && this.#isCreated) await admin.resetToTime(this.#topic, this.#subscription, backfill.getTime());
+    if (!(backfill instanceof Date) && (await admin.partitionsOf(this.topic))) throw partitioned(request.stream);
+    this.#isCreated ||= await admin.createSubscription(this.topic, this.subscription, this.#cursor);
+    if (backfill instanceof Date && this.#isCreated) await admin.resetToTime(this.topic, this.subscription, backfill.getTime());
   }
 
   #onOpen(): void {
@@ -143,7 +148,7 @@ export class Subscriber implements TransportSubscription {
   #onFailure(error: unknown): boolean {
     const { request, settings, admin } = this.#options;
     const { logger, clock, connectTimeout } = settings;
-    if (error instanceof RefusalError) admin.missTopic(this.#topic);
+    if (error instanceof RefusalError) admin.missTopic(this.topic);
     const waited = clock.now() - this.#askedAt;
     const isBusy = error instanceof RefusalError && error.status === conflict;
     const isFinal = error instanceof EventDriverError || (error instanceof RefusalError && error.isFinal && !isBusy);

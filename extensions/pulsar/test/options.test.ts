@@ -22,6 +22,8 @@ test.each<[string, object]>([
   ["retention", { retention: 0 }],
   ["connectTimeout", { connectTimeout: Number.NaN }],
   ["heartbeat", { heartbeat: -1 }],
+  ["lagInterval", { lagInterval: 0 }],
+  ["deliverAt", { deliverAt: 5 }],
 ])("%s is refused by name where it is not allowed", async (option, given) => {
   // What callers without types may give.
   const options = Object.assign({ url }, given) satisfies object;

@@ -191,6 +191,36 @@ suite("a connection to Pulsar", () => {
     expect(await subscriptionsOf(stream)).toEqual([]);
   });
 
+  test.each([0, 3])("how many messages wait is told, of a topic with %i partitions", async (partitions) => {
+    const stream = randomUUID();
+    const connection = await open({ lagInterval: 50, partitions });
+    const told: unknown[] = [];
+    connection.on("lag", (details) => told.push(details));
+    const subscription = await connection.pull(stream, { name: "slow", maxInFlight: 1 });
+
+    await connection.publishBatch(
+      stream,
+      Array.from({ length: 12 }, (_, index) => order(String(index), `order-${index}`)),
+    );
+
+    await vi.waitFor(() => expect(told).toContainEqual({ stream, name: "slow", messages: 12 }), patience);
+    await subscription.close();
+  });
+
+  test("a message is delivered when deliverAt says, and others do not wait for it", async () => {
+    const stream = randomUUID();
+    const due = Date.now() + 1_500;
+    const connection = await open({ deliverAt: (_stream, { id }) => (id === "later" ? due : undefined) });
+    const came: { readonly id: string; readonly at: number }[] = [];
+    await connection.subscribe(stream, async (_ctx, { id }) => void came.push({ id, at: Date.now() }));
+
+    await connection.publishBatch(stream, [order("later"), order("now")]);
+    await vi.waitFor(() => expect(came).toHaveLength(2), patience);
+
+    expect(came.map(({ id }) => id)).toEqual(["now", "later"]);
+    expect(came[1]?.at).toBeGreaterThanOrEqual(due);
+  });
+
   test("bad options of a subscription are refused by name", async () => {
     const connection = await open();
     const subscribe = (native: object): Promise<unknown> => connection.subscribe("orders", async () => {}, { native });
