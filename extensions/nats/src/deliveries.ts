@@ -1,6 +1,7 @@
-import type { Message } from "event-driver";
+import type { Clock, Message } from "event-driver";
 import type { Inbound } from "event-driver/streams";
-import type { Msg } from "@nats-io/transport-node";
+
+import { EventDriverError, quote } from "event-driver";
 
 /** What a delivery says of itself, in the subject that it is acknowledged on. */
 export interface DeliveryInfo {
@@ -49,16 +50,16 @@ export class Flight implements Inbound {
 
   constructor(
     record: { readonly message: Message; readonly failure?: unknown },
-    from: { readonly msg: Msg; readonly info: DeliveryInfo; readonly endsAt: number; readonly settling: Settling },
+    from: { readonly reply: string; readonly info: DeliveryInfo; readonly endsAt: number; readonly settling: Settling },
   ) {
-    const { msg, info, endsAt, settling } = from;
+    const { reply, info, endsAt, settling } = from;
     this.message = record.message;
     this.failure = record.failure;
     this.position = info.sequence;
     this.attempt = info.attempt;
     this.publishedAt = info.publishedAt;
     this.ackTime = endsAt;
-    this.reply = msg.reply ?? "";
+    this.reply = reply;
     this.endsAt = endsAt;
     this.#settling = settling;
   }
@@ -67,8 +68,14 @@ export class Flight implements Inbound {
     return this.#lost.signal;
   }
 
-  lose(reason: unknown): void {
-    this.#lost.abort(reason);
+  /** The broker has it, or will have it. */
+  lose(why: string): void {
+    this.#lost.abort(
+      new EventDriverError("ERR_DELIVERY_LOST", {
+        message: `message ${quote(this.message.id)} is no longer this subscription's: ${why}; it is delivered again`,
+        retryable: true,
+      }),
+    );
   }
 
   ack(): Promise<void> {
@@ -81,5 +88,84 @@ export class Flight implements Inbound {
 
   extend(): Promise<void> {
     return this.#settling.extend(this);
+  }
+}
+
+export interface FlightsOptions {
+  readonly clock: Clock;
+  /** Milliseconds. */
+  readonly ackWait: number;
+  /** There is room for another one. */
+  readonly onLanded: () => void;
+}
+
+/** The deliveries that are not settled, and the clock that takes them back as the broker does. */
+export class Flights {
+  readonly #options: FlightsOptions;
+  /** By what they are settled on; what the broker takes back first is in front. */
+  readonly #flying = new Map<string, Flight>();
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(options: FlightsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#flying.size;
+  }
+
+  /** The first message of the stream that is not settled. */
+  get first(): number {
+    return Math.min(...Array.from(this.#flying.values(), ({ position }) => Number(position)));
+  }
+
+  has(flight: Flight): boolean {
+    return this.#flying.has(flight.reply);
+  }
+
+  add(flight: Flight): void {
+    this.#flying.set(flight.reply, flight);
+    this.#watch();
+  }
+
+  /** Takes it out; `false` when that was done before. */
+  land(flight: Flight): boolean {
+    if (!this.#flying.delete(flight.reply)) return false;
+    this.#options.onLanded();
+    return true;
+  }
+
+  /** The broker waits another whole ack wait for it, from a time on. */
+  extend(flight: Flight, from: number): void {
+    if (!this.#flying.delete(flight.reply)) return;
+    flight.endsAt = from + this.#options.ackWait;
+    this.#flying.set(flight.reply, flight);
+  }
+
+  /** Takes all of them out. */
+  clear(): readonly Flight[] {
+    this.#cancelTimer?.();
+    return [...this.#flying.values()].filter((flight) => this.land(flight));
+  }
+
+  #watch(): void {
+    if (this.#cancelTimer !== undefined) return;
+    const [first] = this.#flying.values();
+    if (first === undefined) return;
+    const { clock } = this.#options;
+    this.#cancelTimer = clock.after(Math.max(1, first.endsAt - clock.now()), () => {
+      this.#cancelTimer = undefined;
+      this.#takeBack();
+      this.#watch();
+    });
+  }
+
+  #takeBack(): void {
+    const now = this.#options.clock.now();
+    for (const flight of this.#flying.values()) {
+      if (flight.endsAt > now) return;
+      this.land(flight);
+      flight.lose("its ack wait is over");
+    }
   }
 }

@@ -102,16 +102,21 @@ export class Link {
   /** Ends a subscription of the client; what the broker has sent until it heard of that still comes. */
   async drain(subscription: Subscription): Promise<void> {
     if (!this.isUp) return subscription.unsubscribe();
-    await this.answer(() => subscription.drain()).catch((error: unknown) => {
-      // Nothing can come any more over a connection that is lost.
-      this.#options.logger.debug({ err: error }, "a subscription ended with its connection");
-    });
+    await this.within(
+      goodbye,
+      this.answer(() => subscription.drain()),
+    );
+  }
+
+  /** Lets the broker hear what was said last, if it hears anything. */
+  async farewell(): Promise<void> {
+    if (this.isUp) await this.within(goodbye, this.flushed());
   }
 
   /** Says goodbye first, and does not wait long for an answer. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    if (this.#isUp) await this.within(goodbye, this.flushed());
+    await this.farewell();
     this.#end();
     await this.client.close();
   }

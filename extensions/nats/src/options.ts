@@ -171,6 +171,7 @@ export function nativeOf(native: NatsNative = {}): {
 /** The client passes over all of a URL but its host and its port. */
 function endpointsOf(url: unknown): { readonly servers: readonly string[]; readonly signIn: NodeConnectionOptions } {
   const urls = (Array.isArray(url) ? url : [url]).map(parsed);
+  if (urls.length === 0) throw invalid("url", url, "at least one");
   const user = urls.find(({ username }) => username !== "");
   const [name, password] = [user?.username, user?.password].map((part) => decodeURIComponent(part ?? ""));
   return {
@@ -225,6 +226,8 @@ function requireStream(option: string, stream: NatsStreamOptions, publishTimeout
 
 /** Milliseconds. */
 export const defaultDuplicateWindow = 120_000;
+/** Milliseconds; whoever subscribes says another one, or the same. */
+export const defaultAckWait = 30_000;
 
 function requireDuration(option: string, given: number): void {
   if (!(given > 0 && given < Infinity)) throw invalid(option, given, "milliseconds above 0");

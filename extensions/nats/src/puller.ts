@@ -5,11 +5,11 @@ import { createInbox, type Msg, nanos, type Subscription } from "@nats-io/transp
 import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
 
 import type { Link } from "./link.ts";
-import type { NatsNative } from "./options.ts";
 import type { Presence } from "./presence.ts";
 import type { Position, Topology } from "./topology.ts";
 
-import { deliveryInfo, Flight, type Settling } from "./deliveries.ts";
+import { deliveryInfo, Flight, Flights, type Settling } from "./deliveries.ts";
+import { defaultAckWait, type NatsNative } from "./options.ts";
 
 export interface PullerOptions {
   readonly request: SubscribeRequest<NatsNative>;
@@ -45,8 +45,7 @@ const lagEvery = 1_000;
 export class Puller implements TransportSubscription, Settling {
   readonly #options: PullerOptions;
   readonly #ackWait: number;
-  /** What is not settled, what the broker takes back first in front. */
-  readonly #flights = new Map<string, Flight>();
+  readonly #flights: Flights;
   readonly #stopListening: () => void;
   #inbox: Subscription | undefined;
   /** How many messages were asked for and have not come. */
@@ -58,15 +57,15 @@ export class Puller implements TransportSubscription, Settling {
   #last = 0;
   #heardAt = 0;
   #lagToldAt = 0;
-  #cancelAckWait: (() => void) | undefined;
   #cancelHeartbeat: (() => void) | undefined;
   #stopping: Promise<void> | undefined;
   #leaving: Promise<void> | undefined;
 
   constructor(options: PullerOptions) {
-    const { request, link } = options;
+    const { request, link, clock } = options;
     this.#options = options;
-    this.#ackWait = request.ackWait ?? requestExpires;
+    this.#ackWait = request.ackWait ?? defaultAckWait;
+    this.#flights = new Flights({ clock, ackWait: this.#ackWait, onLanded: () => this.#refillSoon() });
     this.#stopListening = link.listen({ onUp: () => void this.#renew() });
     this.#begin();
   }
@@ -88,11 +87,11 @@ export class Puller implements TransportSubscription, Settling {
   }
 
   async ack(flight: Flight): Promise<void> {
-    if (this.#land(flight)) await this.#say(flight, acknowledged);
+    if (this.#flights.land(flight)) await this.#say(flight, acknowledged);
   }
 
   async release(flight: Flight, delay: number): Promise<void> {
-    if (!this.#land(flight)) return;
+    if (!this.#flights.land(flight)) return;
     const { link } = this.#options;
     // Who is out of reach need not be told: the broker takes it back by itself.
     link.client.publish(flight.reply, delay > 0 ? `${notAcknowledged} {"delay":${nanos(Math.ceil(delay))}}` : notAcknowledged);
@@ -100,14 +99,12 @@ export class Puller implements TransportSubscription, Settling {
   }
 
   async extend(flight: Flight): Promise<void> {
-    if (!this.#flights.has(flight.reply)) return;
+    if (!this.#flights.has(flight)) return;
     const { link, clock } = this.#options;
     const extendedAt = clock.now();
     link.client.publish(flight.reply, inProgress);
     await link.flushed();
-    if (!this.#flights.delete(flight.reply)) return;
-    flight.endsAt = extendedAt + this.#ackWait;
-    this.#flights.set(flight.reply, flight);
+    this.#flights.extend(flight, extendedAt);
   }
 
   /** Sends a last word, again if need be, until the broker has it or the message back. */
@@ -148,13 +145,13 @@ export class Puller implements TransportSubscription, Settling {
   #onMessage(msg: Msg): void {
     const { link, binding, sink, request, clock } = this.#options;
     this.#asked = Math.max(0, this.#asked - 1);
-    if (this.#isStopped) return link.client.publish(msg.reply ?? "", notAcknowledged);
-    const info = deliveryInfo(msg.reply ?? "");
+    const { reply = "" } = msg;
+    if (this.#isStopped) return link.client.publish(reply, notAcknowledged);
+    const info = deliveryInfo(reply);
     const record = binding.read({ headers: headersOf(msg), body: msg.data }, { stream: request.stream, position: info.sequence });
-    const flight = new Flight(record, { msg, info, endsAt: clock.now() + this.#ackWait, settling: this });
+    const flight = new Flight(record, { reply, info, endsAt: clock.now() + this.#ackWait, settling: this });
     this.#last = Math.max(this.#last, Number(info.sequence));
-    this.#flights.set(flight.reply, flight);
-    this.#watchAckWaits();
+    this.#flights.add(flight);
     this.#tellLag(info.pending);
     sink.deliver(flight);
     this.#refillSoon();
@@ -228,9 +225,7 @@ export class Puller implements TransportSubscription, Settling {
     if ((await topology.info(position.place, position.name)) !== undefined) return true;
     if (!position.isTransient) return this.#lose(gone(request));
     // It has ended while nobody asked for messages; what it would have given is still in the stream.
-    const unsettled = Array.from(this.#flights.values(), (flight) => Number(flight.position));
-    const from = Math.min(this.#last + 1, ...unsettled);
-    await topology.remake(position, this.#last === 0 ? undefined : from);
+    await topology.remake(position, this.#last === 0 ? undefined : Math.min(this.#last + 1, this.#flights.first));
     return true;
   }
 
@@ -250,35 +245,6 @@ export class Puller implements TransportSubscription, Settling {
     });
   }
 
-  /** Takes the delivery from the subscription; `false` when it was settled before. */
-  #land(flight: Flight): boolean {
-    if (!this.#flights.delete(flight.reply)) return false;
-    this.#refillSoon();
-    return true;
-  }
-
-  #watchAckWaits(): void {
-    if (this.#cancelAckWait !== undefined) return;
-    const [first] = this.#flights.values();
-    if (first === undefined) return;
-    const { clock } = this.#options;
-    this.#cancelAckWait = clock.after(Math.max(1, first.endsAt - clock.now()), () => {
-      this.#cancelAckWait = undefined;
-      this.#takeBack();
-      this.#watchAckWaits();
-    });
-  }
-
-  /** The broker has those already that were not settled in time. */
-  #takeBack(): void {
-    const now = this.#options.clock.now();
-    for (const flight of this.#flights.values()) {
-      if (flight.endsAt > now) return;
-      this.#land(flight);
-      flight.lose(tooLate(flight));
-    }
-  }
-
   #tellLag(messages: number): void {
     const { clock, request, tellLag } = this.#options;
     if (clock.now() - this.#lagToldAt < lagEvery) return;
@@ -296,35 +262,21 @@ export class Puller implements TransportSubscription, Settling {
   async #leave(isForgotten: boolean): Promise<void> {
     const { link, presence, topology, position, onEnded } = this.#options;
     await this.stop();
-    this.#cancelAckWait?.();
-    const unsettled = [...this.#flights.values()];
-    for (const flight of unsettled) if (this.#land(flight)) link.client.publish(flight.reply, notAcknowledged);
-    for (const flight of unsettled) flight.lose(left(flight));
+    for (const flight of this.#flights.clear()) {
+      link.client.publish(flight.reply, notAcknowledged);
+      flight.lose("its subscription has left");
+    }
     presence.leave();
     onEnded();
-    if (!link.isUp) return;
-    if (isForgotten && (await presence.isDeserted())) await topology.remove(position.place, position.name);
-    else await link.flushed();
+    if (isForgotten && link.isUp && (await presence.isDeserted())) await topology.remove(position.place, position.name);
+    else await link.farewell();
   }
 }
 
-function* headersOf({ headers }: Msg): Generator<readonly [string, string]> {
-  for (const [name, values] of headers ?? []) for (const value of values) yield [name, value];
-}
-
-function tooLate(flight: Flight): EventDriverError {
-  return lost(flight, "its ack wait is over");
-}
-
-function left(flight: Flight): EventDriverError {
-  return lost(flight, "its subscription has left");
-}
-
-function lost({ message }: Flight, why: string): EventDriverError {
-  return new EventDriverError("ERR_DELIVERY_LOST", {
-    message: `message ${quote(message.id)} is no longer this subscription's: ${why}; it is delivered again`,
-    retryable: true,
-  });
+function headersOf({ headers }: Msg): readonly (readonly [string, string])[] {
+  const all: [string, string][] = [];
+  for (const [name, values] of headers ?? []) for (const value of values) all.push([name, value]);
+  return all;
 }
 
 function gone({ stream, name }: SubscribeRequest<NatsNative>): EventDriverError {

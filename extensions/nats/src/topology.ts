@@ -16,7 +16,7 @@ import { EventDriverError, isEventDriverError, quote } from "event-driver";
 import type { Link } from "./link.ts";
 
 import { encodeName } from "./names.ts";
-import { defaultDuplicateWindow, type NatsNative, type NatsPlace, nativeOf, type Settings } from "./options.ts";
+import { defaultAckWait, defaultDuplicateWindow, type NatsNative, type NatsPlace, nativeOf, type Settings } from "./options.ts";
 
 /** Where a stream is at the broker, complete. */
 export interface Place {
@@ -178,7 +178,7 @@ function positionConfig(request: SubscribeRequest<NatsNative>, { subject }: Plac
     ...(filterSubjects === undefined ? { filter_subject: subject } : { filter_subjects: [...filterSubjects] }),
     ...startOf(request.backfill),
     ack_policy: "explicit",
-    ack_wait: nanos(request.ackWait ?? 30_000),
+    ack_wait: nanos(request.ackWait ?? defaultAckWait),
     max_deliver: -1,
     // The bound of each subscription is what it asks for. One message at a time is kept by the broker too, whoever asks.
     max_ack_pending: request.exclusive ? 1 : -1,

@@ -11,7 +11,10 @@ import { services } from "../../../test/services.ts";
 /** A way to the broker that a test can cut: everything goes through a proxy of its own. */
 export interface Route {
   readonly url: string;
+  /** Closes it and refuses. */
   cut(): Promise<void>;
+  /** Lets nothing through any more, without a word. */
+  silence(): Promise<void>;
   mend(): Promise<void>;
   remove(): Promise<void>;
 }
@@ -61,7 +64,15 @@ export async function openRoute(upstream: string = services.nats.url): Promise<R
   return {
     url: `nats://${listen}`,
     cut: async () => void (await enable(false)),
-    mend: async () => void (await enable(true)),
+    async silence() {
+      for (const stream of ["upstream", "downstream"])
+        await proxy("POST", `/${name}/toxics`, { name: stream, type: "timeout", stream, attributes: { timeout: 0 } });
+    },
+    async mend() {
+      for (const stream of ["upstream", "downstream"])
+        await proxy("DELETE", `/${name}/toxics/${stream}`).catch(() => "no toxic of that name");
+      await enable(true);
+    },
     remove: async () => void (await proxy("DELETE", `/${name}`)),
   };
 }

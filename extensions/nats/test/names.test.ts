@@ -1,0 +1,34 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+
+import { encodeName } from "../src/names.ts";
+
+const wellFormed = fc.string({ unit: "binary", minLength: 1, maxLength: 300 }).filter((text) => text.isWellFormed());
+
+test("a plain name stays as it is", () => {
+  expect(encodeName("Orders_2026-eu")).toBe("Orders_2026-eu");
+});
+
+test("what JetStream has a meaning for, or folders, is written in hexadecimal", () => {
+  expect(encodeName("eu.orders/*>\\ é")).toBe("eu=2Eorders=2F=2A=3E=5C=20=C3=A9");
+});
+
+test("a long name keeps its beginning, and becomes short enough", () => {
+  const encoded = encodeName("a".repeat(1_000));
+
+  expect(encoded).toMatch(/^a{80,}=-[A-Za-z0-9_-]{43}$/);
+  expect(encoded.length).toBe(128);
+});
+
+test("long names that differ at their end alone stay apart", () => {
+  expect(encodeName(`${"a".repeat(500)}1`)).not.toBe(encodeName(`${"a".repeat(500)}2`));
+});
+
+test("every name becomes one that JetStream takes, and no two become the same", () => {
+  fc.assert(
+    fc.property(wellFormed, wellFormed, (one, other) => {
+      expect(encodeName(one)).toMatch(/^[A-Za-z0-9_=-]{1,128}$/);
+      expect(encodeName(one) === encodeName(other)).toBe(one === other);
+    }),
+  );
+});
