@@ -7,7 +7,7 @@ import { createBinding } from "./create-binding.ts";
  * Content Type.
  *
  * Because there is no prefix, a message is taken for an event where it has the user property `specversion`, and all its other user properties of fitting names
- * are attributes then. MQTT 3.1.1 has no properties at all: a message without any is read as an event where its payload is one in JSON.
+ * are attributes then. MQTT 3.1.1 has no properties at all: a message without attributes and content type is read as an event where its payload is one in JSON.
  *
  * @throws EventDriverError `ERR_INVALID_OPTION`
  * @example const { headers, contentType, body } = mqttBinding().write(message);

@@ -19,7 +19,7 @@ export interface Protocol {
   readonly keyed: boolean;
   /** What a value of bytes is: UTF-8, or the CloudEvents type Binary. */
   readonly bytes: "text" | "binary";
-  /** Whether a record with no header at all may be an event in the JSON format. */
+  /** Whether a record without a content type may be an event in the JSON format. */
   readonly bareJson?: boolean;
   /** How many bytes of UTF-8 a header's name or value may have. */
   readonly maxBytes?: number;

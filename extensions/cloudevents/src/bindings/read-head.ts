@@ -15,8 +15,6 @@ export interface Head {
   readonly isEvent: boolean;
   /** Why it is none nevertheless. */
   readonly problem: string | undefined;
-  /** Whether it says nothing at all. */
-  readonly isBare: boolean;
 }
 
 /** Reads what a record says beside its body. */
@@ -26,10 +24,8 @@ export function readHead({ headers, contentType: field }: EventRecord, protocol:
   let mark: string | undefined;
   let problem: string | undefined;
   let isEvent = false;
-  let isBare = contentType === undefined;
 
   for (const [given, value] of headers) {
-    isBare = false;
     if (value === null) continue;
     const header = protocol.anyCase ? given.toLowerCase() : given;
     const name = attributeIn(header, protocol);
@@ -41,7 +37,7 @@ export function readHead({ headers, contentType: field }: EventRecord, protocol:
   }
   // Where there is no prefix any property may look like an attribute. This one nobody sets by chance.
   if (protocol.prefix === "") isEvent = attributes["specversion"] !== undefined;
-  return { contentType, attributes, mark, isEvent, problem, isBare };
+  return { contentType, attributes, mark, isEvent, problem };
 }
 
 /** The attribute that a header is for, if it is for one. */

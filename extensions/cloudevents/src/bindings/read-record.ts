@@ -38,7 +38,7 @@ export function readRecord(record: EventRecord, protocol: Protocol, places: KeyP
 function readEvent({ body }: EventRecord, head: Head, protocol: Protocol): WireEvent | undefined {
   const { contentType, attributes } = head;
   if (contentType !== undefined && saysCloudEvent(contentType)) return structured(body, contentType);
-  if (!head.isEvent) return protocol.bareJson && head.isBare ? bare(body) : undefined;
+  if (!head.isEvent) return protocol.bareJson && contentType === undefined ? bare(body) : undefined;
 
   if (head.problem !== undefined) throw invalidEvent(head.problem);
   const type =
@@ -62,7 +62,7 @@ function structured(body: Uint8Array | null, contentType: string): WireEvent {
   return eventFromBytes(text, body, maxDepth);
 }
 
-/** An event of a producer that knows no headers: the JSON format goes without saying there. Anything else may be foreign. */
+/** An event of a producer that knows no headers: the JSON format goes without saying there. Anything else is foreign. */
 function bare(body: Uint8Array | null): WireEvent | undefined {
   if (body === null || body[0] !== openBrace) return undefined;
   const text = utf8(body);

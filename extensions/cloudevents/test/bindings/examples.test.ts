@@ -117,7 +117,13 @@ describe("NATS", () => {
   test("reads the message of section 3.2.1, where 1.0.2 knows no header", () => {
     const body = JSON.stringify({ ...attributes, subject: "mykey", data: { a: 1 } });
 
-    expect(natsBinding().read(record({}, body), place).message).toMatchObject({ id: attributes.id, key: "mykey", content: '{"a":1}' });
+    for (const headers of [{}, { "Nats-Msg-Id": "7" }]) {
+      expect(natsBinding().read(record(headers, body), place).message).toMatchObject({
+        id: attributes.id,
+        key: "mykey",
+        content: '{"a":1}',
+      });
+    }
   });
 });
 
