@@ -55,7 +55,7 @@ export class Deliveries {
   readonly #waits = new Map<Partition, () => void>();
   #inFlight = 0;
   #isStopped = false;
-  #isPumping = false;
+  #isAwake = false;
 
   constructor(options: DeliveriesOptions) {
     this.#options = options;
@@ -73,17 +73,14 @@ export class Deliveries {
     this.#waits.clear();
   }
 
-  /** Delivers what can be. */
+  /** Delivers what can be, as soon as whoever calls has finished. */
   pump(): void {
-    // Whoever settles within deliver comes here from within.
-    if (this.#isPumping || this.#isStopped) return;
-    this.#isPumping = true;
-    for (let hasMore = true; hasMore;) {
-      hasMore = false;
-      for (const partition of this.#partitions) if (this.#deliverFrom(partition)) hasMore = true;
-    }
-    this.#isPumping = false;
-    this.#options.onRoom();
+    if (this.#isAwake || this.#isStopped) return;
+    this.#isAwake = true;
+    queueMicrotask(() => {
+      this.#isAwake = false;
+      this.#pump();
+    });
   }
 
   /** It is done. */
@@ -98,6 +95,14 @@ export class Deliveries {
     if (!this.#land(partition)) return;
     partition.putBack(entry);
     this.pump();
+  }
+
+  #pump(): void {
+    for (let hasMore = !this.#isStopped; hasMore;) {
+      hasMore = false;
+      for (const partition of this.#partitions) if (this.#deliverFrom(partition)) hasMore = true;
+    }
+    this.#options.onRoom();
   }
 
   /** Whether there may be more. */
@@ -133,10 +138,12 @@ export class Deliveries {
     const { stream, sink, binding } = this.#options;
     entry.attempts += 1;
     const { message, failure } = readWith(binding, entry.record, { stream, partition: index, position });
+    const lease = partition.lease();
     let isSettled = false;
     const settles = (): boolean => {
       if (isSettled || partition.isLost) return false;
       isSettled = true;
+      lease.end();
       return true;
     };
     partition.unsettled += 1;
@@ -148,7 +155,7 @@ export class Deliveries {
       partition: index,
       attempt: attempts + entry.attempts,
       publishedAt,
-      signal: partition.signal,
+      signal: lease.signal,
       ack: async () => {
         if (settles()) this.#options.onAck(partition, entry, message);
       },

@@ -66,7 +66,7 @@ export class Fetcher {
 
   /** Fetches what there is room for, as soon as whoever calls has finished. */
   wake(): void {
-    if (this.#isStopped || this.#cancelPause !== undefined) return;
+    if (this.#isStopped || this.#cancelPause !== undefined || !this.#canAsk()) return;
     this.#isAwake = true;
     if (!this.#isPlanning) void this.#plan();
   }
@@ -77,7 +77,6 @@ export class Fetcher {
     try {
       while (this.#isAwake && !this.#isStopped) {
         this.#isAwake = false;
-        if (!this.#hasRoom()) break;
         const metadata = await this.#options.consumer.metadata({ topics: [...this.#options.topics] });
         this.#tellCounts(metadata);
         for (const [node, partitions] of this.#roomByNode(metadata)) void this.#fetch(node, partitions, metadata);
@@ -88,8 +87,12 @@ export class Fetcher {
     this.#isPlanning = false;
   }
 
-  #hasRoom(): boolean {
-    return [...this.#partitions].some((partition) => this.#wants(partition));
+  /** Whether a partition has room, and its broker is not busy with us, as far as we know. */
+  #canAsk(): boolean {
+    for (const partition of this.#partitions) {
+      if (this.#wants(partition) && (partition.leader === undefined || !this.#asked.has(partition.leader))) return true;
+    }
+    return false;
   }
 
   #wants(partition: Partition): boolean {
@@ -100,6 +103,7 @@ export class Fetcher {
     const byNode = new Map<number, Partition[]>();
     for (const partition of this.#partitions) {
       const leader = metadata.topics.get(partition.topic)?.partitions[partition.index]?.leader;
+      partition.leader = leader;
       if (leader === undefined || this.#asked.has(leader) || !this.#wants(partition)) continue;
       const partitions = byNode.get(leader) ?? [];
       partitions.push(partition);

@@ -10,7 +10,7 @@ export interface OutgoingRecord {
   readonly key: Buffer | undefined;
   /** Absent for a tombstone. */
   readonly value: Buffer | undefined;
-  readonly headers: ReadonlyMap<Buffer, Buffer>;
+  readonly headers: Map<Buffer, Buffer>;
 }
 
 export interface RecordWriterOptions {
@@ -136,7 +136,7 @@ export class RecordWriter {
 
 /** A record as the client takes it. */
 export function toProduce(topic: string, { key, value, headers }: OutgoingRecord): MessageToProduce {
-  return { topic, headers: new Map(headers), ...(key !== undefined && { key }), ...(value !== undefined && { value }) };
+  return { topic, headers, ...(key !== undefined && { key }), ...(value !== undefined && { value }) };
 }
 
 function rejectAll(queue: Set<Waiting>, error: unknown): void {
