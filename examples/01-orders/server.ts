@@ -1,9 +1,11 @@
 import { closeOnSignals, receiver, senderFromEnvironment } from "@event-driver/cloudevents";
 import { sqliteEventStore } from "@event-driver/sqlite";
-import { type EventStore, memoryEventStore } from "event-driver";
+import type { Connection } from "event-driver/streams";
+import { type EventStore, memoryEventStore, type Processor } from "event-driver";
 import { type Logger, pino } from "pino";
 
 import { type ChargeOrder, orderPipeline } from "./pipeline.ts";
+import { openSource } from "./source.ts";
 
 // Logs go to standard error, at once: what was written before a crash is there.
 const standardError = pino.destination({ dest: 2, sync: true });
@@ -18,7 +20,7 @@ try {
 
 /** Serves orders until the process is asked to end. An empty variable counts as absent. */
 async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
-  const { PORT, HOST, STORE, SWEEP_ON, LOG_LEVEL } = environment;
+  const { PORT, HOST, STORE, SOURCE, STREAM, SWEEP_ON, LOG_LEVEL } = environment;
   const port = portOf(PORT || "8080");
   const logger = pino({ level: levelOf(LOG_LEVEL || "info") }, standardError);
   const sink = senderFromEnvironment(environment);
@@ -29,16 +31,33 @@ async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
     else await sink.process(ctx, order.encoded);
   };
 
-  const orders = receiver(orderPipeline(store, charge), {
+  const pipeline = orderPipeline(store, charge);
+  const orders = receiver(pipeline, {
     logger,
     sweepOn: SWEEP_ON || undefined,
     health: { check: () => store.lookUp("health", "check") },
   });
-  const listening = await orders.listen({ port, host: HOST || "127.0.0.1" });
-  const closed = closeOnSignals(listening, { onClosed: () => store.close() });
-  // Only now: whoever reads this may ask it to end at once.
-  process.stdout.write(`listening on ${listening.url}\n`);
-  await closed;
+  const source = SOURCE ? await openSource(SOURCE, { logger }) : undefined;
+  try {
+    const listening = await orders.listen({ port, host: HOST || "127.0.0.1" });
+    if (source !== undefined) await subscribe(source, STREAM || "orders", pipeline);
+    const closed = closeOnSignals(source === undefined ? listening : [listening, source], {
+      limit: 10_000,
+      onClosed: () => store.close(),
+    });
+    // Only now: whoever reads this may ask it to end at once.
+    process.stdout.write(`listening on ${listening.url}\n`);
+    await closed;
+  } catch (error) {
+    await source?.close({ limit: 0 });
+    throw error;
+  }
+}
+
+/** From the first event on: one that was published before the service was first started counts too, where the broker still has it. */
+async function subscribe(source: Connection, stream: string, orders: Processor): Promise<void> {
+  const backfill = source.features.backfill.includes("all");
+  await source.subscribe(stream, orders, { backfill, deadLetter: `${stream}-failed` });
 }
 
 async function openStore(address: string, logger: Logger): Promise<EventStore> {
