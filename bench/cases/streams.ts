@@ -20,7 +20,7 @@ import {
   type StreamConsumer,
   type StreamPublisher,
 } from "../workloads/streams/clients.ts";
-import { newMessages, newStream } from "../workloads/streams/messages.ts";
+import { newMessages, newPosition, newStream } from "../workloads/streams/messages.ts";
 
 /** How near to the rate of the bare client ours has to come. */
 const near = { least: 0.85 };
@@ -41,8 +41,8 @@ export const publishing =
         name: publisher.name,
         round: () =>
           withStream(broker, async (stream) => {
-            // Somebody needs the messages: else some brokers would not keep them.
-            await client.prepare(stream);
+            // Where nobody needed the messages, some brokers would not keep them.
+            await broker.bare.prepare(stream, newPosition());
             const [first, ...messages] = newMessages(count + 1);
             await publisher.publish(stream, first === undefined ? [] : [first]);
             const cost = startStopwatch();
@@ -60,30 +60,42 @@ export const consuming =
   (name: BrokerName): RunCase =>
   ({ quick }) =>
     onBroker(name, async (broker) => {
-      const count = quick ? 5_000 : 20_000;
+      const count = (quick ? 5_000 : 20_000) * (broker.isLog ? 4 : 1);
       const client = ourClient(broker.connection);
 
-      const contestant = (consumer: StreamConsumer): Contestant<Cost> => ({
+      const contestant = (consumer: StreamConsumer, stream: string): Contestant<Cost> => ({
         name: consumer.name,
-        round: () =>
-          withStream(broker, async (stream) => {
-            await createStream(broker.connection, stream);
-            await consumer.prepare(stream);
-            await client.publish(stream, newMessages(count));
-            return consumeAll(consumer, stream, count);
-          }),
+        async round() {
+          const position = newPosition();
+          await consumer.prepare(stream, position);
+          if (!broker.isLog) await client.publish(stream, newMessages(count));
+          return consumeAll(consumer, { stream, position, count });
+        },
       });
 
-      const samples = await alternate([client, broker.bare, ...broker.others].map(contestant), roundsOf(quick));
+      const samples = await withStream(broker, async (stream) => {
+        // Where messages stay, everyone reads the same ones.
+        if (broker.isLog) await client.publish(stream, newMessages(count));
+        return alternate(
+          [client, broker.bare, ...broker.others].map((consumer) => contestant(consumer, stream)),
+          roundsOf(quick),
+        );
+      });
       return report(samples, broker, broker.others);
     });
 
+interface Consumption {
+  readonly stream: string;
+  readonly position: string;
+  readonly count: number;
+}
+
 /** From the first message to the last: who needs how long to begin is another question. */
-async function consumeAll(consumer: StreamConsumer, stream: string, count: number): Promise<Cost> {
+async function consumeAll(consumer: StreamConsumer, { stream, position, count }: Consumption): Promise<Cost> {
   const { promise, resolve } = Promise.withResolvers<Cost>();
   let handled = 0;
   let cost = startStopwatch();
-  const stop = await consumer.consume(stream, () => {
+  const stop = await consumer.consume(stream, position, () => {
     handled += 1;
     if (handled === 1) cost = startStopwatch();
     if (handled === count) resolve(cost(count - 1));
@@ -100,6 +112,7 @@ async function onBroker(name: BrokerName, run: (broker: StreamBroker) => Promise
 
 async function withStream<Result>(broker: StreamBroker, work: (stream: string) => Promise<Result>): Promise<Result> {
   const stream = newStream();
+  await createStream(broker.connection, stream);
   try {
     return await work(stream);
   } finally {

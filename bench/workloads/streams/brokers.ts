@@ -1,8 +1,7 @@
-import { connect } from "node:net";
-
 import type { StreamBroker } from "./clients.ts";
 
 import { services } from "../../../test/services.ts";
+import { answers, type BrokerPlace, ownMosquitto } from "./mosquitto.ts";
 
 export type BrokerName = "nats" | "kafka" | "rabbitmq" | "pulsar" | "mqtt";
 
@@ -15,27 +14,25 @@ const opening: Readonly<Record<BrokerName, (url: string) => Promise<StreamBroker
   mqtt: async (url) => (await import("./mqtt.ts")).openMqtt(url),
 };
 
-/** Runs `work` with a broker; resolves to why not where it does not answer. */
+/** Runs `work` with a broker; resolves to why not where there is none. */
 export async function withBroker<Result>(name: BrokerName, work: (broker: StreamBroker) => Promise<Result>): Promise<Result | string> {
-  const { url } = services[name];
-  if (!(await answers(url))) return `skipped: no answer from ${name}; start it with scripts/services start ${name}`;
-  const broker = await opening[name](url);
+  const place = name === "mqtt" ? await ownMosquitto() : await runningServer(name);
+  if (typeof place === "string") return place;
   try {
-    return await work(broker);
+    const broker = await opening[name](place.url);
+    try {
+      return await work(broker);
+    } finally {
+      await broker.close();
+    }
   } finally {
-    await broker.close();
+    await place.leave();
   }
 }
 
-function answers(url: string): Promise<boolean> {
-  const { hostname, port } = new URL(url);
-  return new Promise((resolve) => {
-    const socket = connect({ host: hostname, port: Number(port) });
-    const settle = (isUp: boolean): void => {
-      socket.destroy();
-      resolve(isUp);
-    };
-    socket.once("connect", () => settle(true));
-    socket.once("error", () => settle(false));
-  });
+/** The one that scripts/services has started. */
+async function runningServer(name: BrokerName): Promise<BrokerPlace | string> {
+  const { url } = services[name];
+  if (await answers(url)) return { url, leave: async () => {} };
+  return `skipped: no answer from ${name}; start it with scripts/services start ${name}`;
 }

@@ -14,10 +14,13 @@ export interface StreamPublisher {
 /** One way to receive. */
 export interface StreamConsumer {
   readonly name: string;
-  /** Has a position of its own at the end of a stream that exists. */
-  prepare(stream: string): Promise<void>;
-  /** Handles what is behind the position. Calling what it returns ends that, with all that was handled acknowledged. */
-  consume(stream: string, handle: Handle): Promise<() => Promise<void>>;
+  /** Makes a position at the end of the stream, where a stream does not keep what nobody has asked for. */
+  prepare(stream: string, position: string): Promise<void>;
+  /**
+   * Handles what is behind the position; a new one begins at the first message there is. Calling what it returns ends that, with all that was handled
+   * acknowledged and the position forgotten.
+   */
+  consume(stream: string, position: string, handle: Handle): Promise<() => Promise<void>>;
 }
 
 export interface StreamClient extends StreamPublisher, StreamConsumer {}
@@ -28,7 +31,9 @@ export interface StreamBroker {
   readonly bare: StreamClient;
   /** Further ones that only receive. */
   readonly others: readonly StreamConsumer[];
-  /** Removes a stream, with its positions. */
+  /** Whether streams keep their messages, so that many can read the same ones. */
+  readonly isLog: boolean;
+  /** Removes a stream. */
   remove(stream: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -43,15 +48,24 @@ export function ourClient(connection: Connection): StreamClient {
   return {
     name: ours,
     publish: (stream, messages) => inLanes(messages, inFlight, (message) => connection.publish(stream, message)),
-    async prepare(stream) {
-      const subscription = await connection.subscribe(stream, async () => {}, { name: "bench" });
+    async prepare(stream, name) {
+      if (isLog(connection)) return;
+      const subscription = await connection.subscribe(stream, async () => {}, { name });
       await subscription.close();
     },
-    async consume(stream, handle) {
-      const subscription = await connection.subscribe(stream, async () => handle(), { name: "bench", maxInFlight: inFlight });
+    async consume(stream, name, handle) {
+      const subscription = await connection.subscribe(stream, async () => handle(), {
+        name,
+        maxInFlight: inFlight,
+        backfill: isLog(connection),
+      });
       return () => subscription.unsubscribe();
     },
   };
+}
+
+export function isLog({ features }: Connection): boolean {
+  return features.backfill.includes("all");
 }
 
 /** Makes a stream as its connection would, without a position. */

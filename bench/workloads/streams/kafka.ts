@@ -43,10 +43,9 @@ export async function openKafka(url: string): Promise<StreamBroker> {
           })),
         }),
       ),
-    // What is new is read from its beginning.
     async prepare() {},
-    async consume(topic, handle) {
-      const consumer = new Consumer({ ...options, groupId: `${topic}-bare` });
+    async consume(topic, groupId, handle) {
+      const consumer = new Consumer({ ...options, groupId });
       const messages = await consumer.consume({ topics: [topic], mode: MessagesStreamModes.EARLIEST, autocommit: false });
       const done = new Map<number, KafkaMessage>();
       messages.on("data", (message) => {
@@ -76,6 +75,7 @@ export async function openKafka(url: string): Promise<StreamBroker> {
     connection,
     bare,
     others: [kafkaJs(broker), nestOnKafka(broker)],
+    isLog: true,
     async remove(topic) {
       await admin.deleteTopics({ topics: [topic] });
     },
@@ -93,8 +93,8 @@ function kafkaJs(broker: string): StreamConsumer {
   return {
     name: "kafkajs, eachMessage",
     async prepare() {},
-    async consume(topic, handle) {
-      const consumer = client.consumer({ groupId: `${topic}-kafkajs` });
+    async consume(topic, groupId, handle) {
+      const consumer = client.consumer({ groupId });
       await consumer.connect();
       await consumer.subscribe({ topics: [topic], fromBeginning: true });
       await consumer.run({ eachMessage: async () => handle() });

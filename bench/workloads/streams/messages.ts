@@ -33,6 +33,11 @@ export function newStream(): string {
   return `bench-${randomUUID()}`;
 }
 
+/** A name that nobody has read a stream under yet. */
+export function newPosition(): string {
+  return `reader-${randomUUID()}`;
+}
+
 function contentOf(padding: number): string {
   return JSON.stringify({ customer: "c-20417", note: "x".repeat(padding) });
 }

@@ -24,13 +24,13 @@ export async function openMqtt(url: string): Promise<StreamBroker> {
           },
         }),
       ),
-    async prepare(topic) {
-      const client = await openSession(url, topic);
-      await client.subscribeAsync(`$share/bare/${topic}`, { qos: 1 });
+    async prepare(topic, position) {
+      const client = await openSession(url, position);
+      await client.subscribeAsync(`$share/${position}/${topic}`, { qos: 1 });
       await client.endAsync();
     },
-    async consume(topic, handle) {
-      const client = await openSession(url, topic, handle);
+    async consume(_topic, position, handle) {
+      const client = await openSession(url, position, handle);
       return () => client.endAsync(false, { properties: { sessionExpiryInterval: 0 } });
     },
   };
@@ -38,6 +38,7 @@ export async function openMqtt(url: string): Promise<StreamBroker> {
     connection,
     bare,
     others: [],
+    isLog: false,
     // What is left is a session, which ends by itself.
     async remove() {},
     async close() {
@@ -47,11 +48,11 @@ export async function openMqtt(url: string): Promise<StreamBroker> {
   };
 }
 
-/** The session that is the position of a stream. What waits in it comes as soon as it is opened, so whoever handles that must be there before. */
-async function openSession(url: string, topic: string, handle?: () => void): Promise<MqttClient> {
+/** The session that is a position. What waits in it comes as soon as it is opened, so whoever handles that must be there before. */
+async function openSession(url: string, clientId: string, handle?: () => void): Promise<MqttClient> {
   const options: IClientOptions = {
     protocolVersion: 5,
-    clientId: `${topic}-bare`,
+    clientId,
     clean: false,
     properties: { sessionExpiryInterval: sessionExpiry, receiveMaximum: inFlight },
     ...(handle !== undefined && {

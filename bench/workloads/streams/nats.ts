@@ -26,16 +26,15 @@ export async function openNats(url: string): Promise<StreamBroker> {
         fields.set("ce-datacontenttype", contentType);
         return stream.publish(subject, content, { msgID: id, headers: fields });
       }),
-    async prepare(name) {
+    async prepare() {},
+    async consume(name, position, handle) {
       await manager.consumers.add(name, {
-        durable_name: "bare",
+        durable_name: position,
         ack_policy: "explicit",
-        deliver_policy: "new",
+        deliver_policy: "all",
         max_ack_pending: inFlight,
       });
-    },
-    async consume(name, handle) {
-      const consumer = await stream.consumers.get(name, "bare");
+      const consumer = await stream.consumers.get(name, position);
       const messages = await consumer.consume({
         max_messages: inFlight,
         callback(message) {
@@ -46,6 +45,7 @@ export async function openNats(url: string): Promise<StreamBroker> {
       return async () => {
         await messages.close();
         await client.flush();
+        await consumer.delete();
       };
     },
   };
@@ -53,6 +53,7 @@ export async function openNats(url: string): Promise<StreamBroker> {
     connection,
     bare,
     others: [],
+    isLog: true,
     remove: async (name) => void (await manager.streams.delete(name)),
     async close() {
       await connection.close();

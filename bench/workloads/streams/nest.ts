@@ -1,6 +1,6 @@
 import { Controller, Logger, Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
-import { EventPattern, type MicroserviceOptions, type RmqContext, Transport } from "@nestjs/microservices";
+import { Ctx, EventPattern, type MicroserviceOptions, Payload, type RmqContext, Transport } from "@nestjs/microservices";
 
 import type { Handle, StreamConsumer } from "./clients.ts";
 
@@ -12,14 +12,14 @@ export function nestOnKafka(broker: string): StreamConsumer {
   return {
     name: "NestJS, Kafka",
     async prepare() {},
-    consume: (topic, handle) =>
+    consume: (topic, groupId, handle) =>
       listen(
         { pattern: topic, onMessage: handle },
         {
           transport: Transport.KAFKA,
           options: {
             client: { clientId: "bench", brokers: [broker] },
-            consumer: { groupId: `${topic}-nest` },
+            consumer: { groupId },
             subscribe: { fromBeginning: true },
             // Else it would parse what none of the others does.
             parser: { keepBinary: true },
@@ -30,7 +30,11 @@ export function nestOnKafka(broker: string): StreamConsumer {
 }
 
 /** NestJS on RabbitMQ: amqplib, and Nest around it. It parses the JSON of each message; it has no option against that. */
-export function nestOnRabbitmq(url: string, queueOf: (stream: string) => string, prepare: StreamConsumer["prepare"]): StreamConsumer {
+export function nestOnRabbitmq(
+  url: string,
+  queueOf: (stream: string, position: string) => string,
+  prepare: StreamConsumer["prepare"],
+): StreamConsumer {
   const onMessage =
     (handle: Handle) =>
     (_data: unknown, context: RmqContext): void => {
@@ -40,14 +44,14 @@ export function nestOnRabbitmq(url: string, queueOf: (stream: string) => string,
   return {
     name: "NestJS, RabbitMQ",
     prepare,
-    consume: (stream, handle) =>
+    consume: (stream, position, handle) =>
       listen(
         { pattern: eventType, onMessage: onMessage(handle) },
         {
           transport: Transport.RMQ,
           options: {
             urls: [url],
-            queue: queueOf(stream),
+            queue: queueOf(stream, position),
             noAssert: true,
             noAck: false,
             prefetchCount: inFlight,
@@ -74,6 +78,8 @@ async function listen({ pattern, onMessage }: Route, options: MicroserviceOption
   const place = Object.getOwnPropertyDescriptor(Orders.prototype, "place");
   if (place === undefined) throw new Error("a class has lost its method");
   EventPattern(pattern)(Orders.prototype, "place", place);
+  Payload()(Orders.prototype, "place", 0);
+  Ctx()(Orders.prototype, "place", 1);
   Controller()(Orders);
   class Service {}
   Module({ controllers: [Orders] })(Service);

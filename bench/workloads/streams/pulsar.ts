@@ -10,8 +10,7 @@ export async function openPulsar(url: string): Promise<StreamBroker> {
   const connection = await pulsarConnection({ url });
   const { host } = new URL(url);
   const addressOf = (kind: "producer" | "consumer", rest: string): string => `ws://${host}/ws/v2/${kind}/persistent/public/default/${rest}`;
-  const subscribe = (stream: string, onMessage: (socket: WebSocket, received: Received) => void): Promise<WebSocket> =>
-    open(addressOf("consumer", `${stream}/bare?subscriptionType=Key_Shared&receiverQueueSize=${inFlight}`), onMessage);
+  const consumption = `subscriptionType=Key_Shared&subscriptionInitialPosition=Earliest&receiverQueueSize=${inFlight}`;
 
   const producers = new Map<string, Promise<WebSocket>>();
   const answers = new Map<string, () => void>();
@@ -43,11 +42,9 @@ export async function openPulsar(url: string): Promise<StreamBroker> {
         return new Promise<void>((resolve) => answers.set(id, resolve));
       });
     },
-    async prepare(stream) {
-      await close(await subscribe(stream, () => {}));
-    },
-    async consume(stream, handle) {
-      const socket = await subscribe(stream, (consumer, { messageId, payload }) => {
+    async prepare() {},
+    async consume(stream, position, handle) {
+      const socket = await open(addressOf("consumer", `${stream}/${position}?${consumption}`), (consumer, { messageId, payload }) => {
         Buffer.from(payload, "base64");
         handle();
         consumer.send(JSON.stringify({ messageId }));
@@ -59,6 +56,7 @@ export async function openPulsar(url: string): Promise<StreamBroker> {
     connection,
     bare,
     others: [],
+    isLog: true,
     async remove(stream) {
       const producer = producers.get(stream);
       producers.delete(stream);
@@ -76,7 +74,7 @@ interface Received {
 }
 
 async function open(address: string, onMessage: (socket: WebSocket, received: Received) => void): Promise<WebSocket> {
-  const socket = new WebSocket(address);
+  const socket = new WebSocket(address, { perMessageDeflate: false });
   socket.on("message", (data) => onMessage(socket, JSON.parse(String(data))));
   await once(socket, "open");
   return socket;

@@ -11,11 +11,13 @@ export async function openRabbitmq(url: string): Promise<StreamBroker> {
   const connection = await rabbitmqConnection({ url });
   const client = new Connection(url);
   const publisher = client.createPublisher({ confirm: true });
-  const queueOf = (stream: string): string => `${stream}#bare`;
+  const queueOf = (stream: string, position: string): string => `${stream}#${position}`;
 
+  const queues: string[] = [];
   /** A queue of the same kind as those of the connection, at the exchange of the stream. */
-  const prepare = async (stream: string): Promise<void> => {
-    const queue = queueOf(stream);
+  const prepare = async (stream: string, position: string): Promise<void> => {
+    const queue = queueOf(stream, position);
+    queues.push(queue);
     await client.queueDeclare({ queue, durable: true, arguments: { "x-queue-type": "quorum" } });
     await client.queueBind({ queue, exchange: stream, routingKey: "" });
   };
@@ -44,9 +46,9 @@ export async function openRabbitmq(url: string): Promise<StreamBroker> {
         ),
       ),
     prepare,
-    async consume(stream, handle) {
+    async consume(stream, position, handle) {
       const consumer = client.createConsumer(
-        { queue: queueOf(stream), queueOptions: { passive: true }, qos: { prefetchCount: inFlight } },
+        { queue: queueOf(stream, position), queueOptions: { passive: true }, qos: { prefetchCount: inFlight } },
         () => {
           handle();
           return ConsumerStatus.ACK;
@@ -59,9 +61,10 @@ export async function openRabbitmq(url: string): Promise<StreamBroker> {
   return {
     connection,
     bare,
+    isLog: false,
     others: [nestOnRabbitmq(url, queueOf, prepare)],
     async remove(stream) {
-      for (const queue of [queueOf(stream), `${stream}#bench`]) await client.queueDelete({ queue });
+      for (const queue of queues.splice(0)) await client.queueDelete({ queue });
       await client.exchangeDelete({ exchange: stream });
     },
     async close() {
