@@ -2,15 +2,18 @@ import type { Channel } from "rabbitmq-client";
 
 import { setImmediate } from "node:timers/promises";
 
+/** What it needs of a channel of the client. */
+export type SettlementChannel = Pick<Channel, "active" | "basicAck" | "basicNack">;
+
 /** Tells the broker what became of the deliveries of a channel: of those that are done in one turn as much as can be at once, which is most of its work. */
 export class Settlements {
-  readonly #channel: Channel;
+  readonly #channel: SettlementChannel;
   /** The tags that the broker waits for a word on, in their order. */
   readonly #open = new Set<number>();
   readonly #done = new Set<number>();
   #telling: Promise<void> | undefined;
 
-  constructor(channel: Channel) {
+  constructor(channel: SettlementChannel) {
     this.#channel = channel;
   }
 

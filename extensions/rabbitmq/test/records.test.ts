@@ -1,0 +1,96 @@
+import type { AsyncMessage } from "rabbitmq-client";
+
+import { amqpBinding } from "@event-driver/cloudevents/bindings";
+import { createMessage } from "event-driver";
+import { expect, test } from "vitest";
+
+import { attemptOf, positionOf, readRecord, recordOf, waitingRecord } from "../src/records.ts";
+
+const binding = amqpBinding();
+const message = createMessage({
+  id: "1",
+  key: "order-1",
+  source: "shop",
+  content: "{}",
+  attributes: { datacontenttype: "application/json" },
+});
+
+test("a record is durable, routed by its key and has a position of its own", () => {
+  const [one, other] = [recordOf(message, binding, undefined), recordOf(message, binding, undefined)];
+
+  expect(one.envelope).toMatchObject({ durable: true, routingKey: "order-1", contentType: "application/json" });
+  expect(one.envelope.messageId).not.toBe(other.envelope.messageId);
+});
+
+test("a key that is too long to be routed by is left to the headers", () => {
+  const long = { ...message, key: "ü".repeat(128) };
+
+  const { envelope, body } = recordOf(long, binding, undefined);
+
+  expect(envelope.routingKey).toBe("");
+  expect(readRecord(inboundOf({ ...envelope, body }), "orders", binding).message).toEqual(long);
+});
+
+test.each([
+  [undefined, undefined],
+  [1, "1"],
+  [0.5, "1"],
+  [2 ** 32 - 1, "4294967295"],
+  [2 ** 32, undefined],
+  [Infinity, undefined],
+])("an expiry of %s is %s at the broker, which is never sooner", (expiresAfter, expiration) => {
+  expect(recordOf(message, binding, expiresAfter).envelope.expiration).toBe(expiration);
+});
+
+test("attributes that do not fit into a frame are refused before they end the channel", () => {
+  const large = { ...message, attributes: { note: "é".repeat(70_000) } };
+
+  expect(() => recordOf(large, binding, undefined)).toThrow(expect.objectContaining({ code: "ERR_TOO_LARGE", retryable: false }));
+});
+
+test.each([
+  ["the first delivery", {}, 1],
+  ["redelivered by a queue that does not count", { redelivered: true }, 2],
+  ["redelivered by one that does", { redelivered: true, headers: { "x-delivery-count": 3 } }, 4],
+  ["counted by a newer broker", { redelivered: true, headers: { "x-delivery-count": 1, "x-acquired-count": 5 } }, 6],
+  ["after it has waited", { headers: { "event-driver-attempts": 3 } }, 4],
+  ["redelivered after it has waited", { redelivered: true, headers: { "event-driver-attempts": 3, "x-delivery-count": 1 } }, 5],
+])("attempt: %s", (_when, inbound, attempt) => {
+  expect(attemptOf(inboundOf(inbound))).toBe(attempt);
+});
+
+test("a record that has waited reads as the one that came, and counts on", () => {
+  const { envelope, body } = recordOf(message, binding, undefined);
+  const first = inboundOf({ ...envelope, body, contentEncoding: "identity" });
+
+  const waiting = waitingRecord(first, "orders~wait~1000");
+  const again = inboundOf({ ...waiting.envelope, routingKey: "orders", body: waiting.body });
+
+  expect(readRecord(again, "orders", binding)).toEqual(readRecord(first, "orders", binding));
+  expect(positionOf(again)).toBe(positionOf(first));
+  expect(attemptOf(again)).toBe(2);
+  expect(waiting.envelope).toMatchObject({ routingKey: "orders~wait~1000", durable: true });
+  expect(waiting.envelope).not.toHaveProperty("contentEncoding");
+});
+
+test("a record that waits takes neither its expiry nor the broker's own headers with it", () => {
+  const waiting = waitingRecord(
+    inboundOf({ expiration: "10", headers: { "x-death": [], "x-delivery-count": 2, tenant: "acme" } }),
+    "orders~wait~1000",
+  );
+
+  expect(waiting.envelope).not.toHaveProperty("expiration");
+  expect(waiting.envelope.headers).toEqual({ tenant: "acme", "event-driver-attempts": 3, "event-driver-routing-key": "order-1" });
+});
+
+function inboundOf(parts: Partial<AsyncMessage>): AsyncMessage {
+  return {
+    consumerTag: "tag",
+    deliveryTag: 1,
+    exchange: "orders",
+    redelivered: false,
+    routingKey: "order-1",
+    body: Buffer.alloc(0),
+    ...parts,
+  };
+}
