@@ -1,3 +1,5 @@
+import type { Duplex } from "node:stream";
+
 import { text } from "node:stream/consumers";
 
 import { sleep } from "event-driver";
@@ -82,6 +84,9 @@ export class Link {
   readonly #listener: LinkListener;
   readonly #closing = new AbortController();
   #socket: WebSocket | undefined;
+  /** What the socket writes to. */
+  #stream: Duplex | undefined;
+  #isCorked = false;
   #isRunning = false;
   #running: Promise<void> = Promise.resolve();
   /** Counts attempts, to take turns among the servers. */
@@ -107,6 +112,7 @@ export class Link {
   /** Whether the text was sent. Even then it gets lost when the socket goes down. */
   send(text: string): boolean {
     if (!this.isOpen) return false;
+    this.#cork();
     this.#socket?.send(text);
     return true;
   }
@@ -121,6 +127,18 @@ export class Link {
     const cancel = clock.after(goodbye, () => socket?.terminate());
     await this.#running;
     cancel();
+  }
+
+  /** All texts of one turn of the event loop go out in one write: else each would be a call of the operating system. */
+  #cork(): void {
+    const stream = this.#stream;
+    if (stream === undefined || this.#isCorked) return;
+    this.#isCorked = true;
+    stream.cork();
+    process.nextTick(() => {
+      this.#isCorked = false;
+      stream.uncork();
+    });
   }
 
   async #run(): Promise<void> {
@@ -187,6 +205,7 @@ export class Link {
       socket.ping();
       cancel = this.#settings.clock.after(this.#settings.heartbeat, beat);
     };
+    socket.on("upgrade", (response) => (this.#stream = response.socket));
     socket.on("open", () => {
       // In this turn: what comes right behind the handshake is for those who know that the socket is open.
       this.#presence.enter(this);
