@@ -51,7 +51,7 @@ function unread(record: EventRecord, place: RecordPlace): Message {
 function unreadable(place: RecordPlace, cause: unknown): EventDriverError {
   const known = isEventDriverError(cause) ? cause : undefined;
   return new EventDriverError(known?.code ?? "ERR_INVALID_EVENT", {
-    message: `record ${quote(placeText(place))} of ${quote(place.stream)} cannot be read: ${known?.message ?? "foreign has thrown"}`,
+    message: `record ${quote(placeText(place))} of ${quote(place.stream)} cannot be read: ${known?.message ?? "reading it has thrown"}`,
     retryable: false,
     cause,
   });

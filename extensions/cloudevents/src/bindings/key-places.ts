@@ -1,3 +1,5 @@
+import { invalidOption } from "event-driver";
+
 import { keyIn, type KeyOptions, keyOrder } from "../event/key.ts";
 import { partNames } from "../event/wire-event.ts";
 
@@ -14,6 +16,9 @@ export interface KeyPlaces {
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
 export function keyPlaces(factory: string, options: KeyOptions): KeyPlaces {
   const order = keyOrder(factory, options);
+  // Which a record may have another of than its message.
+  if (order.includes("datacontenttype"))
+    throw invalidOption(factory, "keyFrom", "datacontenttype", "attributes that say something of the event");
   const place = order.indexOf("partitionkey");
   return {
     order,

@@ -57,8 +57,9 @@ function structured(body: Uint8Array | null, contentType: string): WireEvent {
       retryable: false,
     });
   }
-  const text = body === null ? undefined : utf8(body);
-  if (body === null || text === undefined) throw invalidEvent("its body is not UTF-8");
+  if (body === null) throw invalidEvent("it has no body");
+  const text = utf8(body);
+  if (text === undefined) throw invalidEvent("its body is not UTF-8");
   return eventFromBytes(text, body, maxDepth);
 }
 

@@ -115,7 +115,9 @@ describe("foreign records are what the option says", () => {
     expect(() => kafkaBinding({ foreign: "drop" })).toThrow(expect.objectContaining({ code: "ERR_INVALID_OPTION" }));
     // @ts-expect-error: what a caller without types might give
     expect(() => mqttBinding({ mode: "batch" })).toThrow(expect.objectContaining({ code: "ERR_INVALID_OPTION" }));
-    expect(() => natsBinding({ keyFrom: ["Key"] })).toThrow(expect.objectContaining({ code: "ERR_INVALID_OPTION" }));
+    for (const keyFrom of [["Key"], [], ["key", "datacontenttype"]]) {
+      expect(() => natsBinding({ keyFrom })).toThrow(expect.objectContaining({ code: "ERR_INVALID_OPTION" }));
+    }
   });
 });
 
