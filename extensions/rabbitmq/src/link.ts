@@ -25,6 +25,7 @@ export class Link {
   readonly #options: LinkOptions;
   readonly #connection: Connection;
   readonly #listeners = new Set<(isUp: boolean) => void>();
+  readonly #closed = new AbortController();
   #isUp = false;
   #lastError: unknown;
   #closing: Promise<void> | undefined;
@@ -48,7 +49,12 @@ export class Link {
   }
 
   get isClosed(): boolean {
-    return this.#closing !== undefined;
+    return this.closing.aborted;
+  }
+
+  /** Aborts when it is closed. */
+  get closing(): AbortSignal {
+    return this.#closed.signal;
   }
 
   /** Calls `listener` whenever it has come up, gone down or been closed. Calling what this returns ends that. */
@@ -131,6 +137,7 @@ export class Link {
   }
 
   async #close(): Promise<void> {
+    this.#closed.abort();
     for (const listener of this.#listeners) listener(false);
     let cancel: (() => void) | undefined;
     const late = new Promise<void>((resolve) => {

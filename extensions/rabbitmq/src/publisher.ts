@@ -177,7 +177,8 @@ export class Publisher {
         if (link.isClosed) return undefined;
         if (!isPassing(error)) throw error;
         logger.warn({ servers, err: error }, what);
-        await sleep(clock, pause);
+        // Closing ends the pause, and the loop with it.
+        await sleep(clock, pause, link.closing).catch(() => {});
       }
     }
     return undefined;

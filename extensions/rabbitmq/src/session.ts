@@ -57,9 +57,10 @@ export class Session {
       throw busy(request);
     }
     await this.#channel.basicQos({ prefetchCount: Math.min(request.maxInFlight, largestPrefetch) });
-    const { priority = 0 } = request.native ?? {};
-    const { consumerTag } = await this.#channel.basicConsume({ queue: this.#queue, arguments: { "x-priority": priority } }, (inbound) =>
-      this.#take(inbound),
+    const { priority } = request.native ?? {};
+    const { consumerTag } = await this.#channel.basicConsume(
+      { queue: this.#queue, ...(priority !== undefined && { arguments: { "x-priority": priority } }) },
+      (inbound) => this.#take(inbound),
     );
     this.#consumerTag = consumerTag;
     if (!request.exclusive) await topology.requireUnlocked(link, request);
@@ -73,8 +74,8 @@ export class Session {
     for (const inbound of early) this.#take(inbound);
     const ended = (error: unknown): void => {
       if (this.#ended.signal.aborted) return;
-      void this.end();
-      onEnded(error);
+      // What is given back comes before what the next session is given.
+      void this.end().then(() => onEnded(error));
     };
     this.#channel.once("basic.cancel", (_consumerTag, error) => ended(error));
     this.#channel.once("close", () => ended(undefined));

@@ -3,7 +3,7 @@ import type { TransportSubscription } from "event-driver/streams";
 
 import { closed } from "./link.ts";
 import { Session, type SessionOptions } from "./session.ts";
-import { isPassing } from "./topology.ts";
+import { isPassing, notConsumable } from "./topology.ts";
 
 export interface SubscriptionOptions extends SessionOptions {
   readonly servers: string;
@@ -22,8 +22,9 @@ export class Subscription implements TransportSubscription {
   readonly #options: SubscriptionOptions;
   #session: Session | undefined;
   #cancelLag: (() => void) | undefined;
+  readonly #leaving = new AbortController();
+  #hasBegun = false;
   #isStopped = false;
-  #isLeaving = false;
   #left: Promise<void> | undefined;
 
   constructor(options: SubscriptionOptions) {
@@ -42,7 +43,7 @@ export class Subscription implements TransportSubscription {
       await this.#persist(isPassing, () => this.#begin());
     } catch (error) {
       await this.close();
-      throw error;
+      throw this.#refusal(error);
     }
   }
 
@@ -62,7 +63,7 @@ export class Subscription implements TransportSubscription {
   async #leave(isForgotten: boolean): Promise<void> {
     const { request, topology, link, onLeft } = this.#options;
     this.#isStopped = true;
-    this.#isLeaving = true;
+    this.#leaving.abort();
     this.#cancelLag?.();
     await this.#session?.end();
     const isLast = onLeft();
@@ -70,7 +71,7 @@ export class Subscription implements TransportSubscription {
     if (!link.isUp) return;
     try {
       await topology.unlock(link, request);
-      if (isLast && (isForgotten || !request.durable)) await topology.forget(link, request);
+      if (this.#hasBegun && isLast && (isForgotten || !request.durable)) await topology.forget(link, request);
     } catch (error) {
       // Somebody else has the name, so its position stays.
       if (isEventDriverError(error) && error.code === "ERR_SUBSCRIPTION_BUSY") return;
@@ -81,15 +82,17 @@ export class Subscription implements TransportSubscription {
   /** Tries until it succeeds, as long as trying again may help. */
   async #persist(mayHelp: (error: unknown) => boolean, attempt: () => Promise<void>): Promise<void> {
     const { link, servers, clock } = this.#options;
+    const gone = AbortSignal.any([link.closing, this.#leaving.signal]);
     for (let pause = firstPause; ; pause = Math.min(2 * pause, longestPause)) {
-      if (link.isClosed || this.#isLeaving) throw closed(servers);
+      if (gone.aborted) throw closed(servers);
       try {
         return await attempt();
       } catch (error) {
         if (!mayHelp(error)) throw error;
         this.#warn(error, "a queue is not consumed; it is tried again");
       }
-      await sleep(clock, pause);
+      // Leaving ends the pause, and the loop with it.
+      await sleep(clock, pause, gone).catch(() => {});
     }
   }
 
@@ -98,13 +101,14 @@ export class Subscription implements TransportSubscription {
     const session = new Session(this.#options, await link.channel());
     try {
       await link.answered(session.join());
-      if (this.#isLeaving) throw closed(servers);
+      if (this.#leaving.signal.aborted) throw closed(servers);
     } catch (error) {
       // Not waited for: where the broker does not answer, it does not answer to that either.
       void session.end();
       throw error;
     }
     this.#session = session;
+    this.#hasBegun = true;
     this.#watchLag();
     session.begin((error) => void this.#beginAgain(error));
   }
@@ -120,7 +124,8 @@ export class Subscription implements TransportSubscription {
         () => this.#begin(),
       );
     } catch (error) {
-      if (!this.#isLeaving && !this.#options.link.isClosed) this.#options.sink.lost(error);
+      const { link, sink } = this.#options;
+      if (!this.#leaving.signal.aborted && !link.isClosed) sink.lost(this.#refusal(error));
     }
   }
 
@@ -134,6 +139,11 @@ export class Subscription implements TransportSubscription {
       // A channel that cannot answer is ended, and that is dealt with.
       session.countWaiting().then(onLag, (error: unknown) => this.#warn(error, "how much waits in a queue was not counted"));
     });
+  }
+
+  /** In words of this package. */
+  #refusal(error: unknown): unknown {
+    return isEventDriverError(error) ? error : notConsumable(this.#options.request, error);
   }
 
   #warn(error: unknown, text: string): void {

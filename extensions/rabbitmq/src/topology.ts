@@ -187,6 +187,10 @@ async function needed<Answer>(what: string, declare: () => Promise<Answer>): Pro
   }
 }
 
+export function notConsumable({ stream, name }: Place, cause: unknown): EventDriverError {
+  return topologyError(`queue ${quote(queueOf(stream, name))} cannot be consumed; the cause says why`, cause);
+}
+
 function topologyError(what: string, cause: unknown): EventDriverError {
   return new EventDriverError("ERR_TOPOLOGY", { message: `RabbitMQ: ${what}`, retryable: true, cause });
 }

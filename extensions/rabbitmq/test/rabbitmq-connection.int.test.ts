@@ -200,6 +200,19 @@ suite("who has a name", () => {
     expect(await hasQueue(stream)).toBe(false);
   });
 
+  test("asking for a position that is not durable where there is a durable one is an error, and harms nothing", async () => {
+    const [connection, stream] = [await connected({ queueArguments: {} }), crypto.randomUUID()];
+    await (await connection.subscribe(stream, collector().handle)).close();
+    await connection.publish(stream, order("1"));
+    const { ids, handle } = collector();
+
+    await expect(connection.subscribe(stream, handle, { durable: false })).rejects.toMatchObject({ code: "ERR_TOPOLOGY" });
+    const subscription = await connection.subscribe(stream, handle);
+
+    await until(() => expect(ids).toEqual(["1"]));
+    await subscription.unsubscribe();
+  });
+
   test("with a single active consumer the next one begins when the one before has finished, and not sooner", async () => {
     const options = { singleActiveConsumer: true };
     const [one, other, stream] = [await connected(options), await connected(options), crypto.randomUUID()];
