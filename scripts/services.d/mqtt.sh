@@ -15,15 +15,18 @@ is_present() {
   [[ -n $(mosquitto_path) ]]
 }
 
-# Queued messages are kept in a snapshot: without a save after each change they would not outlive a hard end.
+# Queued messages are kept in a snapshot of all that there is. An instance that a test may kill saves it after each change; the one that all tests share would
+# be slowed down by what any of them leaves behind.
 serve() {
+  local on_changes=false
+  [[ -z ${EVENT_DRIVER_INSTANCE:-} ]] || on_changes=true
   cat >mosquitto.conf <<CONF
 listener ${ports[0]} 127.0.0.1
 allow_anonymous true
 persistence true
 persistence_location $data/
 autosave_interval 1
-autosave_on_changes true
+autosave_on_changes $on_changes
 max_queued_messages 100000
 log_dest stdout
 CONF

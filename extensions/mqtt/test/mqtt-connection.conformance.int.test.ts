@@ -17,7 +17,7 @@ for (const qos of [1, 2] as const) {
 
     const open = async (): Promise<Connection> => {
       const network = await networkBefore(services.mqtt.url);
-      const connection = await mqttConnection({ url: network.url, qos, takeOverAfter: 200 });
+      const connection = await mqttConnection({ url: network.url, qos, takeOverAfter: 200, sessionExpiry: 60_000 });
       networks.set(connection, network);
       return connection;
     };
