@@ -1,12 +1,9 @@
 import { connect, errors, type NatsConnection, type NodeConnectionOptions, type Subscription } from "@nats-io/transport-node";
 import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
 
-export interface LinkOptions {
-  /** As `host:port`. */
-  readonly servers: readonly string[];
-  readonly clientOptions: NodeConnectionOptions;
-  /** Milliseconds. */
-  readonly connectTimeout: number;
+import type { Endpoints } from "./endpoints.ts";
+
+export interface LinkOptions extends Endpoints {
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -35,6 +32,7 @@ export class Link {
   readonly client: NatsConnection;
   readonly #options: LinkOptions;
   readonly #backoff: Backoff;
+  readonly #isOurs: boolean;
   readonly #listeners = new Set<LinkListener>();
   /** Those that wait for an answer, and are told when it cannot come. */
   readonly #waiting = new Set<(error: unknown) => void>();
@@ -44,10 +42,11 @@ export class Link {
   #isClosed = false;
   #flush: Promise<void> | undefined;
 
-  constructor(client: NatsConnection, options: LinkOptions, backoff: Backoff) {
+  constructor(client: NatsConnection, options: LinkOptions, { backoff, isOurs }: { readonly backoff: Backoff; readonly isOurs: boolean }) {
     this.client = client;
     this.#options = options;
     this.#backoff = backoff;
+    this.#isOurs = isOurs;
     backoff.reset();
     void this.#watch();
   }
@@ -118,7 +117,7 @@ export class Link {
     if (this.#isClosed) return;
     await this.farewell();
     this.#end();
-    await this.client.close();
+    if (this.#isOurs) await this.client.close();
   }
 
   /** Waits for what need not end well, not longer than so many milliseconds. */
@@ -144,6 +143,7 @@ export class Link {
       this.#end();
     });
     for await (const status of this.client.status()) {
+      if (this.#isClosed) return;
       if (status.type === "disconnect") this.#goDown();
       if (status.type === "reconnect") this.#comeUp();
       if (status.type === "error") this.#onError(status.error);
@@ -221,9 +221,14 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   }
 }
 
+/** A link over a client of the user's own, which he closes. */
+export function linkOver(client: NatsConnection, options: LinkOptions): Link {
+  return new Link(client, options, { backoff: backoffBy(options.clock), isOurs: false });
+}
+
 async function checkedLink(client: NatsConnection, options: LinkOptions, backoff: Backoff): Promise<Link> {
   const version = client.info?.version ?? "";
-  if (isNewEnough(version)) return new Link(client, options, backoff);
+  if (isNewEnough(version)) return new Link(client, options, { backoff, isOurs: true });
   await client.close();
   throw new EventDriverError("ERR_UNSUPPORTED", {
     message: `NATS at ${options.servers.join(", ")} is of version ${quote(version)}; ${oldest.join(".")} or newer is needed, because older ones take settings of a stream and ignore them`,

@@ -60,7 +60,13 @@ export class NatsTransport implements Transport<NatsNative> {
   constructor(options: NatsTransportOptions) {
     const { link, topology, settings, clock, logger } = options;
     this.#options = options;
-    this.#outbox = new Outbox({ link, topology, clock, logger, timeout: settings.publishTimeout });
+    this.#outbox = new Outbox({
+      link,
+      prepare: (stream) => topology.ensureStream(topology.place(stream)),
+      clock,
+      logger,
+      timeout: settings.publishTimeout,
+    });
     link.listen({
       onDown: () => this.#listener?.state({ state: "reconnecting" }),
       onUp: () => this.#listener?.state({ state: "connected" }),
@@ -74,7 +80,8 @@ export class NatsTransport implements Transport<NatsNative> {
     for (const [name, value] of headers) (all[name] ??= []).push(value);
     // The broker counts in whole seconds, and takes none that is shorter.
     if (expiresAfter !== undefined && expiresAfter !== Infinity) all["Nats-TTL"] = [`${Math.max(1, Math.ceil(expiresAfter / 1_000))}s`];
-    await this.#outbox.send(topology.place(stream), { id: message.id, headers: all, body, signal });
+    const { subject } = topology.place(stream);
+    await this.#outbox.send(stream, { id: message.id, subject, headers: all, body, signal });
   }
 
   async subscribe(request: SubscribeRequest<NatsNative>, sink: Sink): Promise<TransportSubscription> {

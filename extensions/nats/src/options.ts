@@ -1,8 +1,9 @@
 import type { BindingOptions } from "@event-driver/cloudevents/bindings";
-import type { NodeConnectionOptions } from "@nats-io/transport-node";
 import type { ConnectionOptions } from "event-driver/streams";
 
 import { invalidOption } from "event-driver";
+
+import { type Endpoints, endpointsOf, isSubject, type NatsServerOptions, requireDuration } from "./endpoints.ts";
 
 /** How a stream is made at the broker, where it is missing. What exists is used as it is. */
 export interface NatsStreamOptions {
@@ -54,16 +55,7 @@ export interface NatsPlace extends NatsStreamOptions {
   readonly subject?: string;
 }
 
-export interface NatsConnectionOptions extends ConnectionOptions, BindingOptions {
-  /** A server, or several of a cluster: `nats://host:4222`, `tls://host:4222`. What a URL says of a user is used to sign in. */
-  readonly url: string | readonly string[];
-  /** What the client of NATS takes beside that: credentials, TLS, name. How it comes back is decided here. */
-  readonly clientOptions?: Omit<NodeConnectionOptions, "servers" | "port">;
-  /**
-   * Milliseconds for the first connection.
-   * @default 10_000
-   */
-  readonly connectTimeout?: number;
+export interface NatsConnectionOptions extends ConnectionOptions, BindingOptions, NatsServerOptions {
   /**
    * Milliseconds after which a message that the broker has not confirmed is given up, also while it is out of reach. Not longer than the duplicate window.
    * @default 30_000
@@ -86,11 +78,6 @@ export interface NatsConnectionOptions extends ConnectionOptions, BindingOptions
    * @default true
    */
   readonly deduplicate?: boolean;
-  /**
-   * Of JetStream's API, where another domain or an imported account is to be used.
-   * @default "$JS.API"
-   */
-  readonly apiPrefix?: string;
 }
 
 /** What a subscription can ask of NATS alone. */
@@ -107,49 +94,20 @@ export interface NatsNative {
   readonly inactiveThreshold?: number;
 }
 
-export type Settings = Required<
-  Pick<
-    NatsConnectionOptions,
-    "clientOptions" | "connectTimeout" | "publishTimeout" | "topology" | "stream" | "streams" | "deduplicate" | "apiPrefix"
-  >
-> & {
-  /** As `host:port`, without what their URLs say of users. */
-  readonly servers: readonly string[];
-};
+export type Settings = Endpoints &
+  Required<Pick<NatsConnectionOptions, "publishTimeout" | "topology" | "stream" | "streams" | "deduplicate">>;
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
 export function settingsOf(options: NatsConnectionOptions): Settings {
-  const {
-    url,
-    clientOptions = {},
-    connectTimeout = 10_000,
-    publishTimeout = 30_000,
-    topology = "create",
-    stream = {},
-    streams = {},
-    deduplicate = true,
-    apiPrefix = "$JS.API",
-  } = options;
-  const { servers, signIn } = endpointsOf(url);
-  requireDuration("connectTimeout", connectTimeout);
-  requireDuration("publishTimeout", publishTimeout);
+  const { publishTimeout = 30_000, topology = "create", stream = {}, streams = {}, deduplicate = true } = options;
+  const endpoints = endpointsOf("natsConnection", options);
+  requireDuration("natsConnection", "publishTimeout", publishTimeout);
   if (topology !== "create" && topology !== "check") throw invalid("topology", topology, '"create" or "check"');
   if (typeof deduplicate !== "boolean") throw invalid("deduplicate", deduplicate, "true or false");
-  if (!isSubject(apiPrefix)) throw invalid("apiPrefix", apiPrefix, "a subject without wildcards");
   requireStream("stream", stream, publishTimeout);
   for (const [name, place] of Object.entries(streams))
     requirePlace(`streams[${JSON.stringify(name)}]`, { ...stream, ...place }, publishTimeout);
-  return {
-    servers,
-    clientOptions: { ...signIn, ...clientOptions },
-    connectTimeout,
-    publishTimeout,
-    topology,
-    stream,
-    streams,
-    deduplicate,
-    apiPrefix,
-  };
+  return { ...endpoints, publishTimeout, topology, stream, streams, deduplicate };
 }
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
@@ -166,30 +124,6 @@ export function nativeOf(native: NatsNative = {}): {
   if (!(inactiveThreshold > 0 && inactiveThreshold < Infinity))
     throw invalidOption("subscribe", "native.inactiveThreshold", inactiveThreshold, "milliseconds above 0");
   return { filterSubjects, inactiveThreshold };
-}
-
-/** The client passes over all of a URL but its host and its port. */
-function endpointsOf(url: unknown): { readonly servers: readonly string[]; readonly signIn: NodeConnectionOptions } {
-  const urls = (Array.isArray(url) ? url : [url]).map(parsed);
-  if (urls.length === 0) throw invalid("url", url, "at least one");
-  const user = urls.find(({ username }) => username !== "");
-  const [name, password] = [user?.username, user?.password].map((part) => decodeURIComponent(part ?? ""));
-  return {
-    servers: urls.map(({ hostname, port }) => `${hostname}:${port || "4222"}`),
-    signIn: {
-      ...(name && (password ? { user: name, pass: password } : { token: name })),
-      ...(urls.some(({ protocol }) => protocol === "tls:") && { tls: {} }),
-    },
-  };
-}
-
-function parsed(url: unknown): URL {
-  const full = typeof url === "string" && !url.includes("://") ? `nats://${url}` : String(url);
-  const known = URL.canParse(full) ? new URL(full) : undefined;
-  const isGood = known !== undefined && ["nats:", "tls:"].includes(known.protocol) && known.hostname !== "";
-  // Not what was given: it may hold a password.
-  if (!isGood) throw invalid("url", typeof url === "string" ? "another text" : url, "nats://host:4222, tls://host:4222, or a list of such");
-  return known;
 }
 
 function requirePlace(option: string, place: NatsPlace, publishTimeout: number): void {
@@ -214,7 +148,7 @@ function requireStream(option: string, stream: NatsStreamOptions, publishTimeout
     throw invalid(`${option}.replicas`, replicas, "a whole number from 1 to 5");
   if (storage !== "file" && storage !== "memory") throw invalid(`${option}.storage`, storage, '"file" or "memory"');
   if (discard !== "old" && discard !== "new") throw invalid(`${option}.discard`, discard, '"old" or "new"');
-  if (maxAge !== undefined) requireDuration(`${option}.maxAge`, maxAge);
+  if (maxAge !== undefined) requireDuration("natsConnection", `${option}.maxAge`, maxAge);
   for (const [limit, given] of Object.entries({ maxBytes, maxMessages })) {
     if (given !== undefined && !(Number.isInteger(given) && given >= 1))
       throw invalid(`${option}.${limit}`, given, "a whole number from 1");
@@ -228,15 +162,6 @@ function requireStream(option: string, stream: NatsStreamOptions, publishTimeout
 export const defaultDuplicateWindow = 120_000;
 /** Milliseconds; whoever subscribes says another one, or the same. */
 export const defaultAckWait = 30_000;
-
-function requireDuration(option: string, given: number): void {
-  if (!(given > 0 && given < Infinity)) throw invalid(option, given, "milliseconds above 0");
-}
-
-function isSubject(given: unknown, withWildcards: boolean = false): boolean {
-  if (typeof given !== "string" || !/^[^\s.]+(\.[^\s.]+)*$/.test(given)) return false;
-  return withWildcards || !/(^|\.)[*>](\.|$)/.test(given);
-}
 
 function invalid(option: string, given: unknown, allowed: string): Error {
   return invalidOption("natsConnection", option, given, allowed);

@@ -1,13 +1,15 @@
+import { type ApiError, JetStreamApiError } from "@nats-io/jetstream";
 import { createInbox, type Msg, MsgHdrsImpl, type Subscription } from "@nats-io/transport-node";
 import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
 
 import type { Link } from "./link.ts";
 
-import { isFinal, type Place, type Topology } from "./topology.ts";
+import { isFinal } from "./topology.ts";
 
 export interface OutboxOptions {
   readonly link: Link;
-  readonly topology: Topology;
+  /** Makes sure that what letters are sent to is there. */
+  readonly prepare: (lane: string) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Milliseconds for one message. */
@@ -18,6 +20,7 @@ export interface OutboxOptions {
 export interface Letter {
   /** Of the message, for errors. */
   readonly id: string;
+  readonly subject: string;
   readonly headers: Record<string, string[]>;
   readonly body: Uint8Array;
   readonly signal: AbortSignal | undefined;
@@ -30,12 +33,13 @@ interface Pending {
   readonly reply: string;
   readonly expiresAt: number;
   /** Ends it, once. */
-  readonly settle: (error?: unknown) => void;
+  readonly resolve: (sequence: number) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** What goes to one stream, in its order. */
 interface Lane {
-  readonly place: Place;
+  readonly name: string;
   readonly pending: Set<Pending>;
   /** Whether the stream is known to be there, so that letters are sent as they come. */
   isOpen: boolean;
@@ -73,28 +77,34 @@ export class Outbox {
     });
   }
 
-  /** Resolves when the broker has confirmed it. */
-  send(place: Place, letter: Letter): Promise<void> {
+  /** Resolves with its place in the JetStream stream, when the broker has confirmed it. Those of one lane are sent in the order of the calls. */
+  send(name: string, letter: Letter): Promise<number> {
     if (this.#closing.signal.aborted) return Promise.reject(closed(letter));
     const { clock, timeout } = this.#options;
     const { signal } = letter;
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => pending.settle(signal?.reason);
-      const lane = this.#lane(place);
+      const lane = this.#lane(name);
+      const end = (): void => {
+        this.#pending.delete(pending.reply);
+        lane.pending.delete(pending);
+        signal?.removeEventListener("abort", onAbort);
+      };
       const pending: Pending = {
         letter,
         lane,
         reply: `${this.#inbox}.${(this.#count += 1)}`,
         expiresAt: clock.now() + timeout,
-        settle: (error) => {
-          this.#pending.delete(pending.reply);
-          lane.pending.delete(pending);
-          signal?.removeEventListener("abort", onAbort);
-          if (error === undefined) resolve();
-          else reject(error);
+        resolve(sequence) {
+          end();
+          resolve(sequence);
+        },
+        reject(error) {
+          end();
+          reject(error);
         },
       };
+      const onAbort = (): void => pending.reject(signal?.reason);
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#pending.set(pending.reply, pending);
       lane.pending.add(pending);
@@ -108,24 +118,24 @@ export class Outbox {
     this.#cancelTimer?.();
     this.#stopListening();
     this.#answers.unsubscribe();
-    for (const { letter, settle } of this.#pending.values()) settle(closed(letter));
+    for (const { letter, reject } of this.#pending.values()) reject(closed(letter));
     this.#closing.abort();
   }
 
-  #lane(place: Place): Lane {
-    const known = this.#lanes.get(place.stream);
+  #lane(name: string): Lane {
+    const known = this.#lanes.get(name);
     if (known !== undefined) return known;
-    const lane: Lane = { place, pending: new Set(), isOpen: false, isOpening: false, refusals: 0 };
-    this.#lanes.set(place.stream, lane);
+    const lane: Lane = { name, pending: new Set(), isOpen: false, isOpening: false, refusals: 0 };
+    this.#lanes.set(name, lane);
     return lane;
   }
 
-  #post({ letter, lane, reply, settle }: Pending): void {
+  #post({ letter, reply, reject }: Pending): void {
     const { link } = this.#options;
     try {
-      link.client.publish(lane.place.subject, letter.body, { headers: MsgHdrsImpl.fromRecord(letter.headers), reply });
+      link.client.publish(letter.subject, letter.body, { headers: MsgHdrsImpl.fromRecord(letter.headers), reply });
     } catch (error) {
-      settle(refused(letter, link.client.info?.max_payload, error));
+      reject(refused(letter, link.client.info?.max_payload, error));
     }
   }
 
@@ -138,19 +148,19 @@ export class Outbox {
   }
 
   async #tryToOpen(lane: Lane): Promise<void> {
-    const { link, topology, clock, logger } = this.#options;
+    const { link, prepare, clock, logger } = this.#options;
     for (let attempt = lane.refusals; lane.pending.size > 0; attempt += 1) {
       try {
         if (attempt > 0) await sleep(clock, Math.min(25 * 2 ** attempt, 2_000), this.#closing.signal);
         await link.up();
-        await topology.ensureStream(lane.place);
+        await prepare(lane.name);
         if (!link.isUp) continue;
         lane.isOpen = true;
         for (const pending of lane.pending) this.#post(pending);
         return;
       } catch (error) {
-        if (isFinal(error)) return lane.pending.forEach(({ settle }) => settle(error));
-        logger.warn({ stream: lane.place.stream, err: error }, "a stream cannot be published to yet; it is tried again");
+        if (isFinal(error)) return lane.pending.forEach(({ reject }) => reject(error));
+        logger.warn({ stream: lane.name, err: error }, "a stream cannot be published to yet; it is tried again");
       }
     }
   }
@@ -165,33 +175,39 @@ export class Outbox {
       return this.#open(lane);
     }
     lane.refusals = 0;
-    pending.settle(problemOf(pending.letter, answer));
+    const { seq = 0, error: problem } = answer.json<PublishAnswer>();
+    if (problem === undefined) pending.resolve(seq);
+    else pending.reject(notTaken(pending.letter, problem));
   }
 
   #forbid(subject: string, error: Error): void {
-    for (const { letter, lane, settle } of this.#pending.values()) {
-      if (lane.place.subject === subject) settle(forbidden(letter, subject, error));
+    for (const { letter, reject } of this.#pending.values()) {
+      if (letter.subject === subject) reject(forbidden(letter, error));
     }
   }
 
   readonly #giveUp = (): void => {
     const { clock, timeout } = this.#options;
-    for (const { letter, expiresAt, settle } of this.#pending.values()) {
+    for (const { letter, expiresAt, reject } of this.#pending.values()) {
       if (expiresAt > clock.now()) break;
-      settle(notConfirmed(letter, timeout));
+      reject(notConfirmed(letter, timeout));
     }
     const [oldest] = this.#pending.values();
     this.#cancelTimer = oldest && clock.after(oldest.expiresAt - clock.now(), this.#giveUp);
   };
 }
 
-/** Why the broker has not taken it; `undefined` when it has. */
-function problemOf(letter: Letter, answer: Msg): EventDriverError | undefined {
-  const { error } = answer.json<{ readonly error?: { readonly description?: string; readonly err_code?: number } }>();
-  if (error === undefined) return undefined;
+interface PublishAnswer {
+  readonly seq?: number;
+  readonly error?: ApiError;
+}
+
+function notTaken({ id }: Letter, problem: ApiError): EventDriverError {
+  const { description, err_code } = problem;
   return new EventDriverError("ERR_PUBLISH_FAILED", {
-    message: `message ${quote(letter.id)} was not published: NATS says ${quote(error.description ?? "nothing more")} (${error.err_code}); publish it again when that is mended`,
+    message: `message ${quote(id)} was not published: NATS says ${quote(description)} (${err_code}); publish it again when that is mended`,
     retryable: true,
+    cause: new JetStreamApiError(problem),
   });
 }
 
@@ -209,7 +225,7 @@ function refused({ id, body }: Letter, limit: number | undefined, cause: unknown
   });
 }
 
-function forbidden({ id }: Letter, subject: string, cause: unknown): EventDriverError {
+function forbidden({ id, subject }: Letter, cause: unknown): EventDriverError {
   return new EventDriverError("ERR_PUBLISH_FAILED", {
     message: `message ${quote(id)} was not published: NATS does not let this user send to ${quote(subject)}; permit it there, and publish it again`,
     retryable: true,

@@ -49,6 +49,7 @@ export class Topology {
   readonly #link: Link;
   readonly #manager: JetStreamManager;
   readonly #settings: Settings;
+  readonly #places = new Map<string, Place>();
 
   constructor(link: Link, manager: JetStreamManager, settings: Settings) {
     this.#link = link;
@@ -57,9 +58,13 @@ export class Topology {
   }
 
   place(stream: string): Place {
+    const known = this.#places.get(stream);
+    if (known !== undefined) return known;
     const own = Object.hasOwn(this.#settings.streams, stream) ? this.#settings.streams[stream] : undefined;
     const encoded = encodeName(stream);
-    return { stream, name: own?.name ?? encoded, subject: own?.subject ?? encoded, settings: { ...this.#settings.stream, ...own } };
+    const place = { stream, name: own?.name ?? encoded, subject: own?.subject ?? encoded, settings: { ...this.#settings.stream, ...own } };
+    this.#places.set(stream, place);
+    return place;
   }
 
   /** @throws EventDriverError `ERR_TOPOLOGY` when it is missing and may not be made, or does not have its subject; `ERR_CONNECTION_FAILED` */

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { encodeName } from "../src/names.ts";
+import { decodeName, encodeName } from "../src/names.ts";
 
-const wellFormed = fc.string({ unit: "binary", minLength: 1, maxLength: 300 }).filter((text) => text.isWellFormed());
+/** Half surrogate pairs too. */
+const anyText = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)), maxLength: 60 });
 
 test("a plain name stays as it is", () => {
   expect(encodeName("Orders_2026-eu")).toBe("Orders_2026-eu");
@@ -24,9 +25,22 @@ test("long names that differ at their end alone stay apart", () => {
   expect(encodeName(`${"a".repeat(500)}1`)).not.toBe(encodeName(`${"a".repeat(500)}2`));
 });
 
+test("control characters, no text and half a surrogate pair are told apart", () => {
+  expect(["\0", "", "\ud800", "=", "-"].map((text) => encodeName(text))).toEqual(["=00", "=", "=uD800", "=3D", "-"]);
+});
+
+test("a name says what it stands for, unless that is too long", () => {
+  fc.assert(
+    fc.property(anyText, (text) => {
+      expect(decodeName(encodeName(text, 1_000))).toBe(text);
+    }),
+  );
+  expect(decodeName(encodeName("a".repeat(200)))).toBeUndefined();
+});
+
 test("every name becomes one that JetStream takes, and no two become the same", () => {
   fc.assert(
-    fc.property(wellFormed, wellFormed, (one, other) => {
+    fc.property(anyText, anyText, (one, other) => {
       expect(encodeName(one)).toMatch(/^[A-Za-z0-9_=-]{1,128}$/);
       expect(encodeName(one) === encodeName(other)).toBe(one === other);
     }),

@@ -1,0 +1,1 @@
+export { natsKvEventStore, type NatsKvEventStoreOptions } from "./nats-kv-event-store.ts";
