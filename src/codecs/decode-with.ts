@@ -16,7 +16,7 @@ import { EventDriverError, invalidOption, isEventDriverError, quote } from "../e
  */
 export function decodeWith<Value>(codec: Codec<Value>): Handler<Message, DecodedMessage<Value>> {
   requireCodec("decodeWith", codec);
-  return decoding((message) => {
+  return decoding("decodeWith", (message) => {
     const { dataschema } = message.attributes;
     if (codec.dataSchema !== undefined && dataschema && dataschema !== codec.dataSchema)
       throw mismatch(message, "dataschema", codec.dataSchema);
@@ -41,18 +41,19 @@ export function decodeAny<Values extends readonly unknown[]>(codecs: {
       throw invalidOption("decodeAny", "codecs", codec.dataSchema, "one for each dataSchema, and at most one without");
     bySchema.set(codec.dataSchema, codec);
   }
+  if (bySchema.size === 0) throw invalidOption("decodeAny", "codecs", "", "one codec or more");
   const expected = [...bySchema.keys()].filter((schema) => schema !== undefined).join(", ");
 
-  return decoding((message) => {
+  return decoding("decodeAny", (message) => {
     const codec = bySchema.get(message.attributes["dataschema"] || undefined) ?? bySchema.get(undefined);
     if (codec === undefined) throw mismatch(message, "dataschema", expected);
     return codec;
   });
 }
 
-function decoding<Value>(choose: (message: Message) => Codec<Value>): Handler<Message, DecodedMessage<Value>> {
+function decoding<Value>(name: string, choose: (message: Message) => Codec<Value>): Handler<Message, DecodedMessage<Value>> {
   return {
-    traits: { name: "decode" },
+    traits: { name },
     process(ctx, message, next) {
       const codec = choose(message);
       const { datacontenttype } = message.attributes;
