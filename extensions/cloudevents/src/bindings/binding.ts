@@ -21,8 +21,9 @@ export interface EventRecord {
 /** A record that is to be sent. Values of headers are text. */
 export interface WrittenRecord extends EventRecord {
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** The message's key. */
+  /** The message's key. Where the protocol's records have keys of their own, it must be sent: the headers do not say it again. */
   readonly key: string;
+  /** A view: its `buffer` may hold other records too. */
   readonly body: Uint8Array;
 }
 

@@ -7,6 +7,7 @@ import {
   pulsarBinding,
   type WrittenRecord,
 } from "@event-driver/cloudevents/bindings";
+import { createMessage } from "event-driver";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
@@ -40,6 +41,18 @@ for (const [name, factory] of Object.entries(factories)) {
     },
   );
 }
+
+test("records that are written one after another keep their bodies apart", () => {
+  const binding = kafkaBinding();
+  const lengths = [...Array(60).keys()].flatMap((index) => [index, 1_365, 1_366]);
+  const messages = lengths.map((length, index) =>
+    createMessage({ id: String(index), key: "k", source: "shop", type: "t", content: String.fromCharCode(0x100 + index).repeat(length) }),
+  );
+
+  const written = messages.map((message) => binding.write(message));
+
+  expect(written.map((each) => binding.read(each, place).message)).toStrictEqual(messages);
+});
 
 /** What a broker gives back: bytes alone in Kafka, and a key only where there is one. */
 function asReceived(written: WrittenRecord, name: string): EventRecord {
