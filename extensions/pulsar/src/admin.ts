@@ -110,7 +110,8 @@ export class Admin {
     const { tenant, namespace, servers } = this.#settings;
     const probe: Question = { method: "GET", path: this.isThere ? `${this.#path("event-driver")}/partitions` : "/ws/v2/producer/" };
     const { status, reason } = await this.#ask(probe, this.isThere ? this.#settings.admins : servers);
-    if (status === 401) throw notLetIn(servers, reason);
+    // With a reason of its own it says that this topic is not for us, and others may be.
+    if (status === 401 && reason === "") throw notLetIn(servers);
     if (status >= 500) throw refused("the broker is not ready", status, reason);
     if (status === 404 && /^(Namespace|Tenant)\b/.test(reason)) throw missing(`the namespace ${quote(`${tenant}/${namespace}`)}`, reason);
   }
@@ -118,19 +119,27 @@ export class Admin {
   async #checkTopic(topic: string): Promise<void> {
     const { partitions: wanted } = this.#settings;
     const partitions = await this.partitionsOf(topic);
-    if (partitions === undefined) throw missing(`the topic ${quote(topic)}`, 'topology is "check"');
+    if (partitions === undefined) throw missing(`the topic ${quote(topic)}`, "it may not be made here");
     if (wanted !== undefined && wanted !== partitions) throw unfit(topic, partitions, wanted);
   }
 
   async #createTopic(topic: string): Promise<void> {
-    const { partitions = 0, retention } = this.#settings;
+    const { partitions = 0, retention, logger } = this.#settings;
     const { status, reason } = await this.#ask(
       partitions === 0
         ? { method: "PUT", path: this.#path(topic) }
         : { method: "PUT", path: `${this.#path(topic)}/partitions`, body: String(partitions) },
     );
     if (status === 409) return this.#settings.partitions === undefined ? undefined : this.#checkTopic(topic);
-    if (status === 401 || status === 403 || status === 404) throw missing(`the topic ${quote(topic)}`, `it could not be made: ${reason}`);
+    if (status === 404) throw missing(`the topic ${quote(topic)}`, `it could not be made: ${reason}`);
+    if (isForbidden(status)) {
+      // It may be there; and if not, a broker that makes topics by itself asks for less.
+      if (partitions > 0) return this.#checkTopic(topic);
+      return logger.warn(
+        { topic, status, reason },
+        "the token has no right to make topics; the topic is left to the broker, without its retention",
+      );
+    }
     if (status !== 204) throw refused(`the topic ${quote(topic)} was not made`, status, reason);
     if (retention !== false) await this.#keep(topic, retention);
   }
@@ -235,6 +244,11 @@ function partOf(body: unknown, name: string): unknown {
   return typeof body === "object" && body !== null ? Reflect.get(body, name) : undefined;
 }
 
+/** Pulsar says both where rights are missing. */
+function isForbidden(status: number): boolean {
+  return status === 401 || status === 403;
+}
+
 function refused(what: string, status: number, reason: string): Error {
   return new Error(`${what}: Pulsar has answered ${status}${reason && `, ${reason}`}`);
 }
@@ -250,9 +264,9 @@ function unfit(topic: string, partitions: number, wanted: number): EventDriverEr
   });
 }
 
-function notLetIn([server]: PulsarSettings["servers"], reason: string): EventDriverError {
+function notLetIn([server]: PulsarSettings["servers"]): EventDriverError {
   return new EventDriverError("ERR_CONNECTION_FAILED", {
-    message: `Pulsar at ${server.host} lets nobody in with this token: ${reason || "401"}; give another one`,
+    message: `Pulsar at ${server.host} lets nobody in with this token, or without one; give another one`,
     retryable: false,
   });
 }

@@ -266,14 +266,11 @@ async function opened(socket: WebSocket, ended: Promise<Error>): Promise<void> {
   await promise;
 }
 
-/** Pulsar's own words in a page of HTML around them. */
-function reasonIn(body: string): string {
-  const plain = body
-    .replace(/<title>[^]*?<\/title>|<[^>]*>/g, " ")
-    .replaceAll("&quot;", '"')
-    .replaceAll("&apos;", "'")
-    .replace(/\s+/g, " ");
-  return (/"errorMsg":"([^"]*)"/.exec(plain)?.[1] ?? plain).trim().slice(0, 300);
+/** Pulsar's own words in the page of HTML around them. */
+function reasonIn(page: string): string {
+  const message = /MESSAGE:<\/th><td>([^<]*)/.exec(page)?.[1] ?? page.replace(/<[^>]*>/g, " ");
+  const plain = message.replaceAll("&quot;", '"').replaceAll("&apos;", "'").replace(/\s+/g, " ").trim();
+  return (/"errorMsg":"([^"]*)"/.exec(plain)?.[1] ?? plain).slice(0, 300);
 }
 
 /** Doubles with every failure, and differs from process to process. */

@@ -3,7 +3,7 @@ import type { Connection } from "event-driver/streams";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { pulsarConnection, type PulsarConnectionOptions, type PulsarNative } from "@event-driver/pulsar";
-import { createMessage } from "event-driver";
+import { createMessage, type Logger } from "event-driver";
 import { expect, onTestFinished, test } from "vitest";
 
 import { fakePulsar } from "./fake-pulsar.ts";
@@ -23,7 +23,7 @@ test("a broker that is being started is waited for", async () => {
 });
 
 test("a token that lets nobody in is said at once, and is not retryable", async () => {
-  const admin = await fakeAdmin((response) => answer(response, 401, "HTTP 401 Unauthorized"));
+  const admin = await fakeAdmin((response) => answer(response, 401));
 
   await expect(connected(admin, { token: "secret" })).rejects.toMatchObject({
     code: "ERR_CONNECTION_FAILED",
@@ -66,29 +66,43 @@ test("a topic that is there is left as it is", async () => {
   expect(admin.questions.slice(1)).toEqual([`PUT ${topics}/orders  `]);
 });
 
-test("a topic that may not be made is an error, and is asked for again with the next message", async () => {
-  let mayMake = false;
+test("a token without the right to one topic may have it to others", async () => {
+  const admin = await fakeAdmin((response) => answer(response, 401, "Unauthorized to validateTopicOperation"));
+
+  await expect(connected(admin)).resolves.toBeDefined();
+});
+
+test("a token without the right to make topics leaves them to the broker, and says so", async () => {
+  const lines: string[] = [];
+  const admin = await fakeAdmin((response) => answer(response, 403, "no permission"));
+  const connection = await connected(admin, { logger: loggerOf(lines) });
+
+  await expect(connection.publish("orders", order)).resolves.toBe("1");
+  expect(lines).toEqual(["the token has no right to make topics; the topic is left to the broker, without its retention"]);
+});
+
+test("a topic that cannot be made is an error, and is asked for again with the next message", async () => {
+  let isThere = false;
   const admin = await fakeAdmin((response, question) =>
-    question.startsWith("PUT") && !mayMake ? answer(response, 403, "no permission") : answer(response, 204),
+    question.startsWith("PUT") && !isThere ? answer(response, 404, "Namespace not found") : answer(response, 204),
   );
   const connection = await connected(admin);
 
   await expect(connection.publish("orders", order)).rejects.toMatchObject({
     code: "ERR_TOPOLOGY",
-    message: expect.stringContaining("no permission"),
+    message: expect.stringContaining("Namespace not found"),
   });
-  mayMake = true;
+  isThere = true;
 
   await expect(connection.publish("orders", order)).resolves.toBe("1");
 });
 
 test("a broker that keeps no settings of single topics is only a line in the log", async () => {
   const lines: string[] = [];
-  const log = (_fields: object, text: string): void => void lines.push(text);
   const admin = await fakeAdmin((response, question) =>
     answer(response, question.startsWith("POST") ? 405 : 204, "Topic level policies is disabled"),
   );
-  const connection = await connected(admin, { logger: { debug: () => {}, info: log, warn: log, error: log } });
+  const connection = await connected(admin, { logger: loggerOf(lines) });
 
   await connection.publish("orders", order);
 
@@ -125,6 +139,11 @@ async function fakeAdmin(respond: Respond): Promise<{ readonly url: string; read
   });
   const address = server.address();
   return { url: `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`, questions };
+}
+
+function loggerOf(lines: string[]): Logger {
+  const log = (_fields: object, text: string): void => void lines.push(text);
+  return { debug: () => {}, info: log, warn: log, error: log };
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
