@@ -13,6 +13,8 @@ export interface DeliveriesOptions {
   readonly clock: Clock;
   readonly maxInFlight: number;
   readonly retries: Retries | undefined;
+  /** Called with each message before it is delivered. */
+  readonly onMessage: ((message: Message) => void) | undefined;
   /** Called with what is done with; `finish` or `again` has to follow. */
   readonly onAck: (partition: Partition, entry: Entry, message: Message) => void;
   /** Called when there may be room for more. */
@@ -138,6 +140,7 @@ export class Deliveries {
     const { stream, sink, binding } = this.#options;
     entry.attempts += 1;
     const { message, failure } = readWith(binding, entry.record, { stream, partition: index, position });
+    this.#options.onMessage?.(message);
     const lease = partition.lease();
     let isSettled = false;
     const settles = (): boolean => {

@@ -1,4 +1,4 @@
-export { kafkaConnection, kafkaFeatures } from "./kafka-connection.ts";
+export { type KafkaConnection, kafkaConnection, kafkaFeatures } from "./kafka-connection.ts";
 export { groupOfName, topicOfStream } from "./names.ts";
 export type {
   KafkaClientOptions,
@@ -9,3 +9,4 @@ export type {
   KafkaRetryTopics,
   KafkaTopicOptions,
 } from "./options.ts";
+export { type KafkaTransaction, transactionOf } from "./transactions.ts";

@@ -1,5 +1,5 @@
 import { kafkaBinding } from "@event-driver/cloudevents/bindings";
-import { EventDriverError } from "event-driver";
+import { EventDriverError, type PassThrough } from "event-driver";
 import { type Connection, type ConnectionFeatures, createConnection } from "event-driver/streams";
 
 import { type KafkaConnectionOptions, type KafkaNative, type KafkaSettings, settingsOf } from "./options.ts";
@@ -19,6 +19,12 @@ export const kafkaFeatures: ConnectionFeatures = {
   expiry: false,
 };
 
+/** A connection to Kafka, and what only that has. */
+export interface KafkaConnection extends Connection<KafkaNative> {
+  /** A stage to put in front of those that publish with `transactionOf(ctx)`, in a subscription with `native: { transactional: true }`. */
+  transactional(): PassThrough;
+}
+
 /**
  * A connection to a Kafka cluster: topics as streams, consumer groups as names, keys in order over all members of a group.
  *
@@ -29,7 +35,7 @@ export const kafkaFeatures: ConnectionFeatures = {
  * const connection = await kafkaConnection({ url: "kafka://localhost:9092" });
  * await connection.subscribe("orders", orders, { name: "billing" });
  */
-export async function kafkaConnection(options: KafkaConnectionOptions): Promise<Connection<KafkaNative>> {
+export async function kafkaConnection(options: KafkaConnectionOptions): Promise<KafkaConnection> {
   const settings = settingsOf(options);
   const { mode, foreign, keyFrom } = options;
   const transport = new KafkaTransport({
@@ -37,7 +43,7 @@ export async function kafkaConnection(options: KafkaConnectionOptions): Promise<
     features: { ...kafkaFeatures, delay: settings.retryTopics !== undefined },
     binding: kafkaBinding({ mode, foreign, keyFrom }),
   });
-  const connection = createConnection(transport, options);
+  const connection = Object.assign(createConnection(transport, options), { transactional: () => transport.transactional() });
   try {
     await answered(transport.open(), settings);
     return connection;

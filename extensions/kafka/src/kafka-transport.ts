@@ -1,5 +1,5 @@
 import type { Binding } from "@event-driver/cloudevents/bindings";
-import { invalidOption, type Message } from "event-driver";
+import { invalidOption, type Message, type PassThrough } from "event-driver";
 import type {
   ConnectionFeatures,
   Sink,
@@ -19,6 +19,7 @@ import { type OutgoingRecord, RecordWriter } from "./record-writer.ts";
 import { RetryTopics } from "./retry-topics.ts";
 import { Subscription } from "./subscription.ts";
 import { Topology } from "./topology.ts";
+import { Outbox } from "./transactions.ts";
 import { Watch } from "./watch.ts";
 
 export interface KafkaTransportOptions {
@@ -38,6 +39,7 @@ export class KafkaTransport implements Transport<KafkaNative> {
   readonly #topology: Topology;
   readonly #writer: RecordWriter;
   readonly #watch: Watch;
+  readonly #outbox: Outbox<OutgoingRecord>;
   readonly #subscriptions = new Set<Subscription>();
   #listener: TransportListener | undefined;
   #isClosed = false;
@@ -63,6 +65,10 @@ export class KafkaTransport implements Transport<KafkaNative> {
       onState: (state) => this.#listener?.state({ state }),
     });
     this.#watch.add(this.#producer);
+    this.#outbox = new Outbox((stream, message) => {
+      if (typeof stream !== "string" || stream === "") throw invalidOption("publish", "stream", stream, "a string that is not empty");
+      return { stream, record: outgoing(options.binding.write(message)) };
+    });
   }
 
   /**
@@ -72,6 +78,11 @@ export class KafkaTransport implements Transport<KafkaNative> {
    */
   async open(): Promise<void> {
     await this.#admin.metadata({ topics: [], forceUpdate: true });
+  }
+
+  /** A stage behind which {@link transactionOf} publishes. */
+  transactional(): PassThrough {
+    return this.#outbox.stage();
   }
 
   observe(listener: TransportListener): void {
@@ -103,6 +114,7 @@ export class KafkaTransport implements Transport<KafkaNative> {
         retryTopics.length === 0 ? undefined : new RetryTopics({ ...request, topics: retryTopics, writer: this.#writer, clock, logger }),
       listener: () => this.#listener,
       onClient: (client) => this.#watch.add(client),
+      outbox: this.#outbox,
     });
     this.#subscriptions.add(subscription);
     try {

@@ -24,6 +24,16 @@ export class OffsetTracker {
     return this.#unfinished.size;
   }
 
+  /** The unfinished offsets from the lowest one on, up to the first that is not `ready`. */
+  leading(isReady: (offset: bigint) => boolean): readonly bigint[] {
+    const offsets: bigint[] = [];
+    for (const offset of this.#unfinished) {
+      if (!isReady(offset)) break;
+      offsets.push(offset);
+    }
+    return offsets;
+  }
+
   begin(offset: bigint): void {
     if (offset < this.#next) return;
     this.#unfinished.add(offset);

@@ -139,7 +139,7 @@ export interface KafkaNative {
   /** @default that of the connection */
   readonly isolation?: "committed" | "uncommitted";
   /**
-   * Publishes what handlers give to `connection.transaction(ctx)` together with the position, in transactions of Kafka.
+   * Publishes what handlers give to `transactionOf(ctx)` together with the position, in transactions of Kafka.
    * @default false
    */
   readonly transactional?: boolean;

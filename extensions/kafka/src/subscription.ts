@@ -1,15 +1,19 @@
 import type { Binding } from "@event-driver/cloudevents/bindings";
 import type { Sink, SubscribeRequest, TransportListener, TransportSubscription } from "event-driver/streams";
 
-import { ConnectionPool, Consumer } from "@platformatic/kafka";
+import { ConnectionPool, Consumer, Producer } from "@platformatic/kafka";
+import { randomUUID } from "node:crypto";
 
 import type { KafkaNative, KafkaSettings } from "./options.ts";
+import type { OutgoingRecord } from "./record-writer.ts";
 import type { Topology } from "./topology.ts";
+import type { Outbox } from "./transactions.ts";
 
 import { Deliveries, type Retries } from "./deliveries.ts";
 import { Fetcher } from "./fetcher.ts";
 import { GroupMember, type Place } from "./group-member.ts";
 import { Partition } from "./partition.ts";
+import { TransactionCommitter } from "./transaction-committer.ts";
 
 export interface SubscriptionOptions {
   readonly request: SubscribeRequest<KafkaNative>;
@@ -23,7 +27,8 @@ export interface SubscriptionOptions {
   readonly retries: Retries | undefined;
   readonly listener: () => TransportListener | undefined;
   /** Told of each client that is made, to watch it. */
-  readonly onClient: (client: Consumer) => void;
+  readonly onClient: (client: Consumer | Producer) => void;
+  readonly outbox: Outbox<OutgoingRecord>;
 }
 
 /** A member of a group, what it fetches, and what it commits. */
@@ -32,6 +37,7 @@ export class Subscription implements TransportSubscription {
   readonly #consumer: Consumer;
   readonly #pool: ConnectionPool;
   readonly #member: GroupMember;
+  readonly #transactions: TransactionCommitter | undefined;
   readonly #deliveries: Deliveries;
   readonly #fetcher: Fetcher;
   /** How many partitions each topic had when we joined. */
@@ -40,6 +46,7 @@ export class Subscription implements TransportSubscription {
   #cancelTick: () => void = () => {};
   #ending: Promise<void> | undefined;
   #lag = 0;
+  #isCommitDue = false;
 
   constructor(options: SubscriptionOptions) {
     const { request, sink, settings, binding, topics, retries } = options;
@@ -54,6 +61,7 @@ export class Subscription implements TransportSubscription {
       connectTimeout: settings.connectTimeout,
       ...settings.clientOptions,
     });
+    this.#transactions = request.native?.transactional === true ? this.#transactionsOf(this.#consumer) : undefined;
     this.#deliveries = new Deliveries({
       stream: request.stream,
       sink,
@@ -61,7 +69,12 @@ export class Subscription implements TransportSubscription {
       clock,
       maxInFlight: request.maxInFlight,
       retries,
-      onAck: (partition, entry) => this.#deliveries.finish(partition, entry),
+      onMessage: this.#transactions && ((message) => options.outbox.open(message)),
+      onAck: (partition, entry, message) => {
+        if (this.#transactions === undefined) return this.#deliveries.finish(partition, entry);
+        this.#transactions.add(partition, entry, message);
+        this.#commitSoon();
+      },
       onRoom: () => this.#fetcher.wake(),
     });
     this.#fetcher = new Fetcher({
@@ -129,7 +142,7 @@ export class Subscription implements TransportSubscription {
       this.#warn(error, "the last of what is done was not committed and is done again");
     }
     await this.#member.leave();
-    await this.#pool.close();
+    await Promise.all([this.#pool.close(), this.#transactions?.close()]);
     if (!this.#options.request.durable) await this.#options.topology.forgetPositions(this.#options.group, this.#options.topics);
   }
 
@@ -167,6 +180,34 @@ export class Subscription implements TransportSubscription {
     this.#member.join().catch((error: unknown) => this.#warn(error, "the group was not joined anew for partitions that were added"));
   }
 
+  #transactionsOf(consumer: Consumer): TransactionCommitter {
+    const { settings, topology, outbox, group, request, onClient } = this.#options;
+    const { clientOptions, servers, connectTimeout } = settings;
+    const transactionalId = `${group}/${request.native?.instanceId ?? randomUUID()}`;
+    return new TransactionCommitter({
+      consumer,
+      newProducer() {
+        const producer = new Producer({
+          connectTimeout,
+          ...clientOptions,
+          bootstrapBrokers: [...servers],
+          idempotent: true,
+          transactionalId,
+          // For so long readers wait for a transaction whose process has died.
+          timeout: transactionTimeout,
+          retries: 20,
+          retryDelay: 100,
+        });
+        onClient(producer);
+        return producer;
+      },
+      topology,
+      topicOf: settings.topicOf,
+      outputsOf: (message) => outbox.outputsOf(message),
+      onCommitted: (partition, entry) => this.#deliveries.finish(partition, entry),
+    });
+  }
+
   #tickLater(): void {
     const { clock, group } = this.#options.settings;
     this.#cancelTick = clock.after(group.commitInterval, () => {
@@ -186,7 +227,20 @@ export class Subscription implements TransportSubscription {
     return committed;
   }
 
+  /** As much as comes until the transaction before has ended goes into one. */
+  #commitSoon(): void {
+    if (this.#isCommitDue) return;
+    this.#isCommitDue = true;
+    void this.#committing
+      .then(() => {
+        this.#isCommitDue = false;
+        return this.#commit();
+      })
+      .catch((error: unknown) => this.#warn(error, "a transaction was not committed; it is tried again"));
+  }
+
   async #commitNow(): Promise<void> {
+    await this.#transactions?.commit();
     const news = this.#member.partitions.flatMap((partition) =>
       partition.news === undefined ? [] : [{ partition, offset: partition.news }],
     );
@@ -219,6 +273,9 @@ export class Subscription implements TransportSubscription {
     settings.logger.warn({ stream: request.stream, name: request.name, err: error }, text);
   }
 }
+
+/** Milliseconds. */
+const transactionTimeout = 10_000;
 
 /** What the members of a group say of themselves, beside which partitions they have. */
 const noMetadata = Buffer.alloc(0);
