@@ -19,6 +19,10 @@ const streamCases = brokers.flatMap((broker): [string, ListedCase][] => [
     `streams-consume-${broker}`,
     { title: `consuming 1 KiB from ${broker}, acknowledged`, load: async () => (await import("./streams.ts")).consuming(broker) },
   ],
+  [
+    `streams-latency-${broker}`,
+    { title: `latency on ${broker} at 250 messages a second`, load: async () => (await import("./streams-latency.ts")).latency(broker) },
+  ],
 ]);
 
 /** Every case, by the name that `--case` takes. */
@@ -51,4 +55,20 @@ export const cases: ReadonlyMap<string, ListedCase> = new Map([
   ["import", { title: "importing event-driver", load: async () => (await import("./import-time.ts")).importTime }],
   ["bundle", { title: "size of a bundle for the browser or an edge runtime", load: async () => (await import("./bundle.ts")).bundle }],
   ...streamCases,
+  [
+    "streams-keys-memory",
+    { title: "100 ms of work in order by key, on a virtual clock", load: async () => (await import("./streams-keys.ts")).keysInMemory },
+  ],
+  [
+    "streams-keys-nats",
+    { title: "100 ms of work in order by key, on nats", load: async () => (await import("./streams-keys.ts")).keysOnNats },
+  ],
+  [
+    "streams-heap-memory",
+    { title: "heap over messages of 1 KiB through a broker in memory", load: async () => (await import("./streams-heap.ts")).heapInMemory },
+  ],
+  [
+    "streams-heap-nats",
+    { title: "heap over messages of 1 KiB through nats", load: async () => (await import("./streams-heap.ts")).heapOnNats },
+  ],
 ]);

@@ -9,25 +9,16 @@ import {
   type Samples,
   samplesOf,
 } from "../harness/alternate.ts";
-import type { CaseResult, RunCase } from "../harness/result.ts";
+import type { RunCase } from "../harness/result.ts";
 import { type Cost, startStopwatch } from "../harness/stopwatch.ts";
-import { type BrokerName, withBroker } from "../workloads/streams/brokers.ts";
-import {
-  createStream,
-  ourClient,
-  ours,
-  type StreamBroker,
-  type StreamConsumer,
-  type StreamPublisher,
-} from "../workloads/streams/clients.ts";
-import { newMessages, newPosition, newStream } from "../workloads/streams/messages.ts";
+import { type BrokerName, type Measured, onBroker, withStream } from "../workloads/streams/brokers.ts";
+import { ourClient, ours, type StreamBroker, type StreamConsumer, type StreamPublisher } from "../workloads/streams/clients.ts";
+import { newMessages, newPosition } from "../workloads/streams/messages.ts";
 
 /** How near to the rate of the bare client ours has to come. */
 const near = { least: 0.85 };
 /** Beside whom ours has to be ahead. */
 const ahead = { least: 1 };
-
-type Measured = Omit<CaseResult, "name" | "title">;
 
 /** Sends messages that are confirmed. */
 export const publishing =
@@ -105,21 +96,6 @@ async function consumeAll(consumer: StreamConsumer, { stream, position, count }:
   return needed;
 }
 
-async function onBroker(name: BrokerName, run: (broker: StreamBroker) => Promise<Measured>): Promise<Measured> {
-  const result = await withBroker(name, run);
-  return typeof result === "string" ? { measurements: [], checks: [], notes: [result] } : result;
-}
-
-async function withStream<Result>(broker: StreamBroker, work: (stream: string) => Promise<Result>): Promise<Result> {
-  const stream = newStream();
-  await createStream(broker.connection, stream);
-  try {
-    return await work(stream);
-  } finally {
-    await broker.remove(stream);
-  }
-}
-
 function roundsOf(quick: boolean): Rounds {
   return quick ? { warmUp: 1, measured: 3 } : { warmUp: 3, measured: 9 };
 }
@@ -134,6 +110,5 @@ function report(samples: Samples<Cost>, { bare }: StreamBroker, others: readonly
       ...others.map(({ name }) => rateRatio(wall, ours, name, ahead)),
       ...[bare, ...others].map(({ name }) => costRatio(cpu, ours, name)),
     ],
-    notes: [],
   };
 }

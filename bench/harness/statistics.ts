@@ -20,6 +20,14 @@ export function slopeOf(points: readonly (readonly [x: number, y: number])[]): n
   return covariance / mean(points.map(([x]) => (x - meanX) ** 2));
 }
 
+/** The sample below which this share of them lies. */
+export function quantileOf(samples: readonly number[], share: number): number {
+  return quantile(
+    samples.toSorted((left, right) => left - right),
+    share,
+  );
+}
+
 function quantile(sorted: readonly number[], share: number): number {
   const place = (sorted.length - 1) * share;
   const below = sorted[Math.floor(place)] ?? Number.NaN;

@@ -12,6 +12,7 @@ import {
 import { virtualClock } from "event-driver/testing";
 import { z } from "zod";
 
+import { collectedHeap } from "../harness/collected-heap.ts";
 import { newOrders } from "./orders.ts";
 
 export interface LongRunOptions {
@@ -75,12 +76,4 @@ export async function heapOverMessages({ messages }: LongRunOptions): Promise<Lo
     if (processed >= ((points.length + 1) * messages) / 10) points.push({ processed, heapUsed: collectedHeap() });
   }
   return { points, emitted, timedOut };
-}
-
-function collectedHeap(): number {
-  if (globalThis.gc === undefined) throw new Error("the heap can be measured only under node --expose-gc");
-  // The second one takes what only finalizers of the first have let go.
-  globalThis.gc();
-  globalThis.gc();
-  return process.memoryUsage().heapUsed;
 }

@@ -1,6 +1,8 @@
+import type { RunCase } from "../../harness/result.ts";
 import type { StreamBroker } from "./clients.ts";
 
 import { services } from "../../../test/services.ts";
+import { newStream } from "./messages.ts";
 import { answers, type BrokerPlace, ownMosquitto } from "./mosquitto.ts";
 
 export type BrokerName = "nats" | "kafka" | "rabbitmq" | "pulsar" | "mqtt";
@@ -14,19 +16,33 @@ const opening: Readonly<Record<BrokerName, (url: string) => Promise<StreamBroker
   mqtt: async (url) => (await import("./mqtt.ts")).openMqtt(url),
 };
 
-/** Runs `work` with a broker; resolves to why not where there is none. */
-export async function withBroker<Result>(name: BrokerName, work: (broker: StreamBroker) => Promise<Result>): Promise<Result | string> {
+export type Measured = Awaited<ReturnType<RunCase>>;
+
+/** Runs a case with a broker; where there is none, its result says why. */
+export async function onBroker(name: BrokerName, run: (broker: StreamBroker) => Promise<Measured>): Promise<Measured> {
   const place = name === "mqtt" ? await ownMosquitto() : await runningServer(name);
-  if (typeof place === "string") return place;
+  if (typeof place === "string") return { measurements: [], checks: [], notes: [place] };
   try {
     const broker = await opening[name](place.url);
     try {
-      return await work(broker);
+      return await run(broker);
     } finally {
       await broker.close();
     }
   } finally {
     await place.leave();
+  }
+}
+
+/** A stream for as long as `work` takes, made as the connection makes it. */
+export async function withStream<Result>({ connection, remove }: StreamBroker, work: (stream: string) => Promise<Result>): Promise<Result> {
+  const stream = newStream();
+  const setUp = await connection.subscribe(stream, async () => {}, { name: "set-up" });
+  await setUp.unsubscribe();
+  try {
+    return await work(stream);
+  } finally {
+    await remove(stream);
   }
 }
 

@@ -34,7 +34,7 @@ export interface StreamBroker {
   /** Whether streams keep their messages, so that many can read the same ones. */
   readonly isLog: boolean;
   /** Removes a stream. */
-  remove(stream: string): Promise<void>;
+  readonly remove: (stream: string) => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -66,12 +66,6 @@ export function ourClient(connection: Connection): StreamClient {
 
 export function isLog({ features }: Connection): boolean {
   return features.backfill.includes("all");
-}
-
-/** Makes a stream as its connection would, without a position. */
-export async function createStream(connection: Connection, stream: string): Promise<void> {
-  const subscription = await connection.subscribe(stream, async () => {}, { name: "setup" });
-  await subscription.unsubscribe();
 }
 
 /** Runs `work` for each item, in their order, with so many of them on their way at a time. */
