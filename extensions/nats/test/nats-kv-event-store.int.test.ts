@@ -2,6 +2,7 @@ import type { EventStore } from "event-driver";
 
 import { natsKvEventStore, type NatsKvEventStoreOptions } from "@event-driver/nats/kv";
 import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
+import { Kvm } from "@nats-io/kv";
 import { connect } from "@nats-io/transport-node";
 import { createMessage, isRevisionConflict, type Message } from "event-driver";
 import { randomUUID } from "node:crypto";
@@ -21,6 +22,20 @@ suite("NATS KV, and what is its own", () => {
     await store.remove("order-1", "shop");
 
     expect((await (await manager()).streams.info(`KV_${bucket}`)).state.messages).toBe(0);
+  });
+
+  test("a client of NATS KV sees the entries, their revisions and their removals", async () => {
+    const { store, bucket } = await opened();
+    const client = await connect({ servers: url });
+    onTestFinished(() => client.close());
+    const kv = await new Kvm(client).open(bucket);
+
+    const revision = await store.persist(entry("order 1"));
+    const seen = await kv.get("=root.order=201.shop");
+    await store.remove("order 1", "shop");
+
+    expect(String(seen?.revision)).toBe(revision);
+    expect(await kv.get("=root.order=201.shop")).toBeNull();
   });
 
   test("an entry that is written over is stored once", async () => {
