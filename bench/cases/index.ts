@@ -56,6 +56,14 @@ export const cases: ReadonlyMap<string, ListedCase> = new Map([
   ["bundle", { title: "size of a bundle for the browser or an edge runtime", load: async () => (await import("./bundle.ts")).bundle }],
   ...streamCases,
   [
+    "streams-workers-nats",
+    { title: "a group of processes on nats", load: async () => (await import("./streams-workers.ts")).workers("nats") },
+  ],
+  [
+    "streams-workers-kafka",
+    { title: "a group of processes on kafka", load: async () => (await import("./streams-workers.ts")).workers("kafka") },
+  ],
+  [
     "streams-keys-memory",
     { title: "100 ms of work in order by key, on a virtual clock", load: async () => (await import("./streams-keys.ts")).keysInMemory },
   ],

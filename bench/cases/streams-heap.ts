@@ -1,7 +1,6 @@
 import { natsConnection } from "@event-driver/nats";
 import { type Connection, memoryBroker, memoryConnection } from "event-driver/streams";
 
-import { services } from "../../test/services.ts";
 import { check, type RunCase } from "../harness/result.ts";
 import { collectedHeap } from "../harness/collected-heap.ts";
 import { slopeOf, spreadOf } from "../harness/statistics.ts";
@@ -22,8 +21,8 @@ export const heapInMemory: RunCase = async ({ quick }) => {
 
 /** A stream that keeps no more than that either, for the sake of the disk. */
 export const heapOnNats: RunCase = ({ quick }) =>
-  onBroker("nats", async (broker) => {
-    const connection = await natsConnection({ url: services.nats.url, stream: { maxMessages: 10 * batch } });
+  onBroker("nats", async (broker, url) => {
+    const connection = await natsConnection({ url, stream: { maxMessages: 10 * batch } });
     const stream = newStream();
     try {
       return report(await heapOver(connection, stream, quick ? 50_000 : 1_000_000));

@@ -64,7 +64,7 @@ export function ourClient(connection: Connection): StreamClient {
   };
 }
 
-export function isLog({ features }: Connection): boolean {
+function isLog({ features }: Connection): boolean {
   return features.backfill.includes("all");
 }
 

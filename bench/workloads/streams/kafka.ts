@@ -53,7 +53,7 @@ export async function openKafka(url: string): Promise<StreamBroker> {
         done.set(message.partition, message);
       });
       const commit = async (): Promise<void> => {
-        const offsets = Array.from(done.values(), ({ partition, offset, leaderEpoch = -1 }) => ({
+        const offsets = Array.from(done.values(), ({ partition, offset, leaderEpoch }) => ({
           topic,
           partition,
           offset: offset + 1n,

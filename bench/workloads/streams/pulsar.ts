@@ -75,7 +75,9 @@ interface Received {
 
 async function open(address: string, onMessage: (socket: WebSocket, received: Received) => void): Promise<WebSocket> {
   const socket = new WebSocket(address, { perMessageDeflate: false });
-  socket.on("message", (data) => onMessage(socket, JSON.parse(String(data))));
+  socket.on("message", (data) => {
+    if (Buffer.isBuffer(data)) onMessage(socket, JSON.parse(data.toString()));
+  });
   await once(socket, "open");
   return socket;
 }
