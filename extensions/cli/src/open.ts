@@ -24,20 +24,30 @@ export interface Opened {
   close(): Promise<void>;
 }
 
-type Open<Kind> = (url: string) => Promise<Kind>;
+/** A package that is loaded when it is asked for, by name: whoever uses one broker does not need the others. */
+export interface Adapter {
+  readonly package: string;
+  readonly factory: string;
+}
 
-/** Each broker's package is loaded when its scheme is asked for: whoever uses one does not need the others. */
-const brokers: Readonly<Record<string, { readonly package: string; readonly open: Open<Connection> }>> = {
-  nats: { package: "@event-driver/nats", open: async (url) => (await import("@event-driver/nats")).natsConnection({ url }) },
-  tls: { package: "@event-driver/nats", open: async (url) => (await import("@event-driver/nats")).natsConnection({ url }) },
-  kafka: { package: "@event-driver/kafka", open: async (url) => (await import("@event-driver/kafka")).kafkaConnection({ url }) },
-  amqp: { package: "@event-driver/rabbitmq", open: async (url) => (await import("@event-driver/rabbitmq")).rabbitmqConnection({ url }) },
-  amqps: { package: "@event-driver/rabbitmq", open: async (url) => (await import("@event-driver/rabbitmq")).rabbitmqConnection({ url }) },
-  "pulsar+ws": { package: "@event-driver/pulsar", open: async (url) => (await import("@event-driver/pulsar")).pulsarConnection({ url }) },
-  "pulsar+wss": { package: "@event-driver/pulsar", open: async (url) => (await import("@event-driver/pulsar")).pulsarConnection({ url }) },
-  mqtt: { package: "@event-driver/mqtt", open: async (url) => (await import("@event-driver/mqtt")).mqttConnection({ url }) },
-  mqtts: { package: "@event-driver/mqtt", open: async (url) => (await import("@event-driver/mqtt")).mqttConnection({ url }) },
-};
+const nats: Adapter = { package: "@event-driver/nats", factory: "natsConnection" };
+const kafka: Adapter = { package: "@event-driver/kafka", factory: "kafkaConnection" };
+const rabbitmq: Adapter = { package: "@event-driver/rabbitmq", factory: "rabbitmqConnection" };
+const pulsar: Adapter = { package: "@event-driver/pulsar", factory: "pulsarConnection" };
+const mqtt: Adapter = { package: "@event-driver/mqtt", factory: "mqttConnection" };
+const sqlite: Adapter = { package: "@event-driver/sqlite", factory: "sqliteEventStore" };
+
+/** Which package speaks to a broker, by the scheme of its address. */
+export const brokers: ReadonlyMap<string, Adapter> = new Map([
+  ["nats", nats],
+  ["kafka", kafka],
+  ["amqp", rabbitmq],
+  ["amqps", rabbitmq],
+  ["pulsar+ws", pulsar],
+  ["pulsar+wss", pulsar],
+  ["mqtt", mqtt],
+  ["mqtts", mqtt],
+]);
 
 /** Opens what was named; what the command line names comes before what the file gives. */
 export async function openAll({ connection, store, config }: Addresses): Promise<Opened> {
@@ -57,28 +67,37 @@ export async function openAll({ connection, store, config }: Addresses): Promise
 }
 
 async function openConnection(url: string): Promise<Connection> {
-  const broker = brokers[schemeOf(url)];
+  const broker = brokers.get(schemeOf(url));
   if (broker === undefined)
     throw new Usage(
-      `--connection ${withoutSecrets(url)} is of no known broker; take one of ${Object.keys(brokers).join(", ")}, or --config`,
+      `--connection ${withoutSecrets(url)} is of no known broker; take one of ${[...brokers.keys()].join(", ")}, or --config`,
     );
-  return installed(broker.package, () => broker.open(url));
+  const connection = await open(broker, { url });
+  if (!isConnection(connection)) throw new Usage(`${broker.package} is of another version: install the one that fits`);
+  return connection;
 }
 
 async function openStore(address: string): Promise<EventStore> {
   const file = address.slice("sqlite:".length);
   if (schemeOf(address) !== "sqlite" || file === "")
     throw new Usage(`--store ${withoutSecrets(address)} is not known; take sqlite:FILE, or --config`);
-  return installed("@event-driver/sqlite", async () => (await import("@event-driver/sqlite")).sqliteEventStore({ file }));
+  const store = await open(sqlite, { file });
+  if (!isStore(store)) throw new Usage(`${sqlite.package} is of another version: install the one that fits`);
+  return store;
 }
 
 function schemeOf(address: string): string {
   return /^([a-z][a-z0-9+.-]*):/i.exec(address)?.[1]?.toLowerCase() ?? "";
 }
 
-async function installed<Kind>(name: string, open: () => Promise<Kind>): Promise<Kind> {
+async function open(adapter: Adapter, options: object): Promise<unknown> {
+  const factory = (await load(adapter.package))[adapter.factory];
+  return typeof factory === "function" ? Reflect.apply(factory, undefined, [options]) : undefined;
+}
+
+async function load(name: string): Promise<Readonly<Record<string, unknown>>> {
   try {
-    return await open();
+    return await import(name);
   } catch (error) {
     const isMissing = error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND";
     if (isMissing && error.message.includes(name)) throw new Usage(`${name} is not installed: npm install ${name}`);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 
+import { brokers } from "../src/open.ts";
 import { inOneLine, printable, withoutSecrets } from "../src/one-line.ts";
 import { ranInMemory } from "./children/memory.ts";
 import { configFile, objectsIn, runHere } from "./run-program.ts";
@@ -54,6 +55,13 @@ describe("what makes no sense ends with code 2 and one line that says what to do
     expect(stdout).toBe("");
     expect(code).toBe(args.includes("sqlite:/nowhere/at/all.db") ? 1 : 2);
   });
+});
+
+test("the package of every scheme has the factory that is called", { timeout: 60_000 }, async () => {
+  for (const { package: name, factory } of brokers.values()) {
+    const adapter: Readonly<Record<string, unknown>> = await import(name);
+    expect(adapter[factory], `${factory} of ${name}`).toBeTypeOf("function");
+  }
 });
 
 test("help is no failure", async () => {
