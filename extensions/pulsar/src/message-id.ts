@@ -56,11 +56,6 @@ export function cursorJson(position: string): string {
   return `{"ledgerId":${numbers[0]},"entryId":${numbers[1]},"partitionIndex":${numbers[2]},"batchIndex":${numbers[3]}}`;
 }
 
-/** The partition that a position is in. */
-export function partitionIn(position: string): string | undefined {
-  return position.split(":")[2] || undefined;
-}
-
 /** Pulsar writes -1 for what is not there. */
 function countOf(value: bigint | undefined): number | undefined {
   return value === undefined || value < 0n ? undefined : Number(value);

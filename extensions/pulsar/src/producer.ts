@@ -5,7 +5,8 @@ import { EventDriverError, quote } from "event-driver";
 import type { Admin } from "./admin.ts";
 import type { PulsarSettings } from "./options.ts";
 
-import { ClosedError, Link, type Presence, RefusalError } from "./link.ts";
+import { Link, type Presence } from "./link.ts";
+import { ClosedError, RefusalError } from "./socket.ts";
 
 export interface ProducerOptions {
   /** The name of the topic at the broker. */
@@ -40,6 +41,9 @@ interface Answer {
 
 /** How many messages may be without an answer at once: older brokers refuse what exceeds a thousand. */
 const maxUnanswered = 1_000;
+/** Nor more characters than that, but for a single message: whoever answers holds them all. */
+const maxCharacters = 16 * 1_048_576;
+const notFound = 404;
 const textTooLarge = 1009;
 
 /**
@@ -55,6 +59,8 @@ export class Producer {
   readonly #unanswered = new Map<string, Pending>();
   /** Not sent yet. */
   readonly #waiting = new Map<string, Pending>();
+  /** Of what was sent. */
+  #characters = 0;
   #published = 0;
 
   constructor(options: ProducerOptions) {
@@ -79,7 +85,7 @@ export class Producer {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         this.#waiting.delete(context);
-        this.#unanswered.delete(context);
+        this.#takeUnanswered(context);
         reject(signal?.reason);
       };
       signal?.addEventListener("abort", onAbort, { once: true });
@@ -101,9 +107,10 @@ export class Producer {
   #send(): void {
     if (!this.#link.isOpen) return this.#link.start();
     for (const [context, pending] of this.#waiting) {
-      if (this.#unanswered.size >= maxUnanswered) return;
+      if (this.#unanswered.size >= maxUnanswered || this.#characters >= maxCharacters) return;
       this.#waiting.delete(context);
       this.#unanswered.set(context, pending);
+      this.#characters += pending.frame.length;
       this.#link.send(pending.frame);
     }
   }
@@ -114,12 +121,19 @@ export class Producer {
   }
 
   #onAnswer({ result, context, errorMsg }: Answer): void {
-    const pending = typeof context === "string" ? this.#unanswered.get(context) : undefined;
-    // One that nobody waits for any more.
-    if (pending === undefined || typeof context !== "string") return;
-    this.#unanswered.delete(context);
-    pending.settle(result === "ok" ? undefined : this.#refusal(pending, `${String(result)}, ${String(errorMsg)}`));
+    const pending = this.#takeUnanswered(context);
+    // There is none where nobody waits for it any more.
+    pending?.settle(result === "ok" ? undefined : refusal(pending, `${String(result)}, ${String(errorMsg)}`));
     this.#send();
+  }
+
+  #takeUnanswered(context: unknown): Pending | undefined {
+    if (typeof context !== "string") return undefined;
+    const pending = this.#unanswered.get(context);
+    if (pending === undefined) return undefined;
+    this.#unanswered.delete(context);
+    this.#characters -= pending.frame.length;
+    return pending;
   }
 
   #onDown(error: Error): void {
@@ -130,7 +144,7 @@ export class Producer {
   #onFailure(error: unknown): boolean {
     const { topic, admin, settings } = this.#options;
     settings.logger.warn({ topic, err: error }, "a producer was not opened");
-    if (error instanceof RefusalError) admin.missTopic(topic);
+    if (error instanceof RefusalError && error.status === notFound) admin.missTopic(topic);
     const isFinal = error instanceof EventDriverError || (error instanceof RefusalError && error.isFinal);
     if (isFinal) this.#rejectAll(error);
     return !isFinal;
@@ -141,20 +155,16 @@ export class Producer {
     const largest = Math.max(...Array.from(this.#unanswered.values(), bytesOf));
     for (const [context, pending] of this.#unanswered) {
       if (bytesOf(pending) < largest) continue;
-      this.#unanswered.delete(context);
+      this.#takeUnanswered(context);
       pending.settle(tooLarge(pending.id, error));
     }
-  }
-
-  #refusal({ id }: Pending, reason: string): Error {
-    const cause = new Error(`Pulsar has answered ${reason.slice(0, 300)}`);
-    return reason.includes("InvalidMessageException") ? tooLarge(id, cause) : cause;
   }
 
   #rejectAll(error: unknown): void {
     const all = [...this.#unanswered.values(), ...this.#waiting.values()];
     this.#unanswered.clear();
     this.#waiting.clear();
+    this.#characters = 0;
     for (const { settle } of all) settle(error);
   }
 }
@@ -166,6 +176,11 @@ function frameOf({ headers, key, body }: WrittenRecord, deliverAt: number | unde
 
 function bytesOf({ frame }: Pending): number {
   return Buffer.byteLength(frame);
+}
+
+function refusal({ id }: Pending, reason: string): Error {
+  const cause = new Error(`Pulsar has answered ${reason.slice(0, 300)}`);
+  return reason.includes("InvalidMessageException") ? tooLarge(id, cause) : cause;
 }
 
 function tooLarge(id: string, cause: unknown): EventDriverError {

@@ -1,15 +1,17 @@
 import type { Binding } from "@event-driver/cloudevents/bindings";
-import type { Backfill, Sink, SubscribeRequest, TransportSubscription } from "event-driver/streams";
+import type { Sink, SubscribeRequest, TransportSubscription } from "event-driver/streams";
 
-import { EventDriverError, invalidOption, quote } from "event-driver";
+import { EventDriverError } from "event-driver";
 
 import type { Admin } from "./admin.ts";
 import type { PulsarNative, PulsarSettings } from "./options.ts";
 
+import { busy, closedEarly, lost, notForgotten, notOpened, partitioned } from "./failures.ts";
 import { type ReceivedText, PulsarInbound } from "./inbound.ts";
-import { Link, type Presence, RefusalError } from "./link.ts";
-import { cursorJson } from "./message-id.ts";
+import { Link, type Presence } from "./link.ts";
+import { RefusalError } from "./socket.ts";
 import { pulsarName } from "./names.ts";
+import { cursorOf, queryOf } from "./subscription-query.ts";
 
 export interface SubscriberOptions {
   readonly request: SubscribeRequest<PulsarNative>;
@@ -25,12 +27,8 @@ type Received = ReceivedText | { readonly messageId?: undefined; readonly endOfT
 
 /** How long a name that is taken is asked for again, in milliseconds: Pulsar notices a moment later that somebody has gone. */
 const grace = 1_000;
-/** A position with everything behind it that the topic still has. */
-const earliest = '{"ledgerId":-1,"entryId":-1,"partitionIndex":-1}';
 const conflict = 409;
 const notFound = 404;
-/** More than that Pulsar does not put before one subscriber. */
-const maxQueue = 1_000;
 
 /** One subscription over one socket. What is unsettled when the socket goes down is Pulsar's again, and comes anew. */
 export class Subscriber implements TransportSubscription {
@@ -148,7 +146,7 @@ export class Subscriber implements TransportSubscription {
   #onFailure(error: unknown): boolean {
     const { request, settings, admin } = this.#options;
     const { logger, clock, connectTimeout } = settings;
-    if (error instanceof RefusalError) admin.missTopic(this.topic);
+    if (error instanceof RefusalError && error.status === notFound) admin.missTopic(this.topic);
     const waited = clock.now() - this.#askedAt;
     const isBusy = error instanceof RefusalError && error.status === conflict;
     const isFinal = error instanceof EventDriverError || (error instanceof RefusalError && error.isFinal && !isBusy);
@@ -197,89 +195,4 @@ export class Subscriber implements TransportSubscription {
     this.#link.send(JSON.stringify({ type: "unsubscribe" }));
     this.#link.send(JSON.stringify({ type: "isEndOfTopic" }));
   }
-}
-
-/** @throws EventDriverError `ERR_INVALID_OPTION` */
-function cursorOf(backfill: Backfill): string | undefined {
-  if (typeof backfill === "boolean") return undefined;
-  return backfill instanceof Date ? earliest : cursorJson(backfill.position);
-}
-
-/** @throws EventDriverError `ERR_INVALID_OPTION` */
-function queryOf({ exclusive, maxInFlight, backfill, native = {} }: SubscribeRequest<PulsarNative>): string {
-  const { subscriptionType = exclusive ? "Exclusive" : "Key_Shared", priorityLevel, redeliveryDelay = 100, deadLetterPolicy } = native;
-  if (!["Key_Shared", "Shared", "Failover", "Exclusive"].includes(subscriptionType))
-    throw invalidOption("subscribe", "native.subscriptionType", subscriptionType, '"Key_Shared", "Shared", "Failover" or "Exclusive"');
-  if (exclusive && subscriptionType !== "Exclusive")
-    throw invalidOption("subscribe", "native.subscriptionType", subscriptionType, '"Exclusive" where serial is true');
-  requireCount("native.priorityLevel", priorityLevel ?? 0);
-  requireCount("native.redeliveryDelay", redeliveryDelay);
-  const query = new URLSearchParams({
-    subscriptionType,
-    subscriptionInitialPosition: backfill === true ? "Earliest" : "Latest",
-    receiverQueueSize: String(Math.min(maxInFlight, maxQueue)),
-    negativeAckRedeliveryDelay: String(redeliveryDelay),
-  });
-  if (priorityLevel !== undefined) query.set("priorityLevel", String(priorityLevel));
-  if (deadLetterPolicy !== undefined) {
-    requireCount("native.deadLetterPolicy.maxRedeliverCount", deadLetterPolicy.maxRedeliverCount, 1);
-    query.set("maxRedeliverCount", String(deadLetterPolicy.maxRedeliverCount));
-    query.set("deadLetterTopic", deadLetterPolicy.topic);
-  }
-  return query.toString();
-}
-
-function requireCount(option: string, given: number, least: number = 0): void {
-  if (!(Number.isInteger(given) && given >= least)) throw invalidOption("subscribe", option, given, `a whole number from ${least}`);
-}
-
-function described({ stream, name }: SubscribeRequest<PulsarNative>): string {
-  return `stream ${quote(stream)} under the name ${quote(name)}`;
-}
-
-function busy(request: SubscribeRequest<PulsarNative>, cause: unknown): EventDriverError {
-  return new EventDriverError("ERR_SUBSCRIPTION_BUSY", {
-    message: `${described(request)} is subscribed to by others, alone or in another way; try again when they have gone`,
-    retryable: true,
-    cause,
-  });
-}
-
-function notOpened(request: SubscribeRequest<PulsarNative>, cause: unknown): unknown {
-  if (cause instanceof EventDriverError) return cause;
-  const isFinal = cause instanceof RefusalError && cause.isFinal;
-  return new EventDriverError(isFinal && cause.status === notFound ? "ERR_TOPOLOGY" : "ERR_CONNECTION_FAILED", {
-    message: `${described(request)} was not subscribed to: ${isFinal ? "Pulsar has refused it" : "Pulsar does not answer"}; its cause says why`,
-    retryable: !isFinal || cause.status === notFound,
-    cause,
-  });
-}
-
-function closedEarly(request: SubscribeRequest<PulsarNative>): EventDriverError {
-  return new EventDriverError("ERR_CONNECTION_CLOSED", {
-    message: `${described(request)} was not subscribed to: the connection was closed; another process may do it`,
-    retryable: true,
-  });
-}
-
-function notForgotten(request: SubscribeRequest<PulsarNative>): EventDriverError {
-  return new EventDriverError("ERR_CONNECTION_FAILED", {
-    message: `${described(request)} has left and its position may still be there, for Pulsar has not answered; remove it there, or subscribe and unsubscribe again`,
-    retryable: true,
-  });
-}
-
-function lost(request: SubscribeRequest<PulsarNative>, cause: unknown): EventDriverError {
-  return new EventDriverError("ERR_DELIVERY_LOST", {
-    message: `${described(request)} was cut off before the message was done; it is delivered again`,
-    retryable: true,
-    cause,
-  });
-}
-
-function partitioned(stream: string): EventDriverError {
-  return new EventDriverError("ERR_UNSUPPORTED", {
-    message: `stream ${quote(stream)} has partitions, and a position is one of a single one; backfill by time instead`,
-    retryable: false,
-  });
 }

@@ -49,6 +49,50 @@ test("no more than a thousand are without an answer at once", async () => {
   expect((await publishing).filter(({ status }) => status === "failed")).toEqual([]);
 });
 
+test("messages that were given up before their answer do not hold up those behind them", async () => {
+  const unanswered: { readonly text: string; readonly socket: WebSocket }[] = [];
+  const pulsar = await fakePulsar({ onText: (text, socket) => void unanswered.push({ text, socket }) });
+  const connection = await connected(pulsar);
+  const giveUp = new AbortController();
+  const given = connection.publishBatch(
+    "orders",
+    Array.from({ length: 1_000 }, (_, index) => order(String(index))),
+    { signal: giveUp.signal },
+  );
+  await vi.waitFor(() => expect(unanswered).toHaveLength(1_000), patience);
+
+  const behind = connection.publish("orders", order("behind"));
+  giveUp.abort(new Error("enough"));
+  expect(new Set((await given).map(({ status }) => status))).toEqual(new Set(["failed"]));
+  for (const { text, socket } of unanswered.splice(0)) answer(socket, text);
+  await vi.waitFor(() => expect(unanswered).toHaveLength(1), patience);
+  for (const { text, socket } of unanswered) answer(socket, text);
+
+  await expect(behind).resolves.toBe("behind");
+});
+
+test("large messages are not all on their way at once", async () => {
+  const unanswered: { readonly text: string; readonly socket: WebSocket }[] = [];
+  const pulsar = await fakePulsar({ onText: (text, socket) => void unanswered.push({ text, socket }) });
+  const connection = await connected(pulsar);
+  const answerAll = (): void => {
+    for (const { text, socket } of unanswered.splice(0)) answer(socket, text);
+  };
+
+  const publishing = connection.publishBatch(
+    "orders",
+    Array.from({ length: 10 }, (_, index) => order(String(index), 3 * 1_048_576)),
+  );
+  await vi.waitFor(() => expect(unanswered).toHaveLength(4), patience);
+  answerAll();
+  await vi.waitFor(() => expect(unanswered).toHaveLength(4), patience);
+  answerAll();
+  await vi.waitFor(() => expect(unanswered).toHaveLength(2), patience);
+  answerAll();
+
+  expect((await publishing).filter(({ status }) => status === "failed")).toEqual([]);
+});
+
 test("when the server throws a text out as too large, the largest is refused and the others are published", async () => {
   const pulsar = await fakePulsar({
     onText: (text, socket) => (text.length > 10_000 ? socket.close(1009, "Text message too large") : answer(socket, text)),
