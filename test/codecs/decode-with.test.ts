@@ -109,11 +109,14 @@ describe("decodeWith", () => {
     await expect(run(decodeWith(codec), order("1"))).rejects.toMatchObject({ code: "ERR_HANDLER_FAILED", retryable: true });
   });
 
-  test("an error that says more than that the content does not fit is passed on as it is", async () => {
+  test.each<[string, (busy: EventDriverError) => Codec<unknown>]>([
+    ["a codec", (busy) => ({ encode: String, decode: () => Promise.reject(busy) })],
+    ["a schema", (busy) => jsonCodec({ "~standard": { version: 1, vendor: "test", validate: () => raise(busy) } })],
+  ])("an error by which %s says more than that the content does not fit is passed on as it is", async (_, codecOf) => {
     const busy = new EventDriverError("ERR_OVERLOADED", { message: "the registry is busy", retryable: true, retryAfter: 50 });
-    const codec: Codec<unknown> = { encode: String, decode: () => Promise.reject(busy) };
+    const codec = codecOf(busy);
 
-    await expect(run(decodeWith(codec), order("x"))).rejects.toMatchObject({ code: "ERR_OVERLOADED", retryAfter: 50, cause: busy });
+    await expect(run(decodeWith(codec), order("1"))).rejects.toMatchObject({ code: "ERR_OVERLOADED", retryAfter: 50, cause: busy });
   });
 
   test("what fails behind it is not taken for a failure to decode", async () => {

@@ -16,6 +16,8 @@ const attributes = {
 const json = "application/json; charset=utf-8";
 const structuredType = "application/cloudevents+json; charset=utf-8";
 
+const refusal: unknown = expect.objectContaining({ code: "ERR_INVALID_MESSAGE", retryable: false });
+
 function example(parts: Partial<Message>): Message {
   const { specversion: _, ...named } = attributes;
   return createMessage({ key: "mykey", content: '{"a":1}', ...named, ...parts });
@@ -165,6 +167,40 @@ describe("AMQP", () => {
   });
 });
 
+test("an attribute's name that is too long for AMQP 0.9.1 is refused", () => {
+  expect(() => amqpBinding().write(example({ attributes: { ["x".repeat(244)]: "1" } }))).toThrow(refusal);
+  expect(amqpBinding().write(example({ attributes: { ["x".repeat(243)]: "1" } })).headers).toHaveLength(7);
+});
+
+describe("the type of the data is read", () => {
+  test("from the other place too, where the right one says nothing", () => {
+    const byKafka = kafkaBinding().read(record({ ...prefixed("ce_"), ce_datacontenttype: "text/csv" }), place);
+    const byNats = natsBinding().read(record({ ...prefixed("ce-"), "Content-Type": "text/csv" }), place);
+
+    expect([byKafka, byNats].map(({ message }) => message.attributes["datacontenttype"])).toEqual(["text/csv", "text/csv"]);
+  });
+
+  test("from the right place, where both say something", () => {
+    const byKafka = kafkaBinding().read(
+      record({ ...prefixed("ce_"), ce_datacontenttype: "text/csv", "content-type": "text/plain" }),
+      place,
+    );
+    const byNats = natsBinding().read(
+      record({ ...prefixed("ce-"), "ce-datacontenttype": "text/plain", "content-type": "text/csv" }),
+      place,
+    );
+
+    expect([byKafka, byNats].map(({ message }) => message.attributes["datacontenttype"])).toEqual(["text/plain", "text/plain"]);
+  });
+});
+
+test("a header without a value is none", () => {
+  const { message, failure } = kafkaBinding().read(record({ other: null, ce_subject: null, ...prefixed("ce_") }), place);
+
+  expect(failure).toBeUndefined();
+  expect({ ...message.attributes }).toEqual({});
+});
+
 describe("MQTT", () => {
   const message = example({ attributes: { datacontenttype: json } });
 
@@ -195,11 +231,12 @@ describe("MQTT", () => {
     }
   });
 
-  test("a value longer than a string of MQTT is refused", () => {
-    const long = example({ attributes: { comment: "€".repeat(30_000) } });
-
-    expect(() => mqttBinding().write(long)).toThrow(expect.objectContaining({ code: "ERR_INVALID_MESSAGE", retryable: false }));
-  });
+  test.each([{ comment: "€".repeat(30_000) }, { datacontenttype: "x".repeat(65_536) }])(
+    "what is longer than a string of MQTT is refused",
+    (long) => {
+      expect(() => mqttBinding().write(example({ attributes: long }))).toThrow(refusal);
+    },
+  );
 });
 
 describe("structured mode", () => {

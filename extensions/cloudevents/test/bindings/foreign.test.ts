@@ -66,6 +66,19 @@ describe("a record that no producer of CloudEvents wrote becomes a message", () 
     expect({ ...message.attributes }).toEqual({ retries: "3", urgent: "true", deaths: "2" });
   });
 
+  test("of two headers that become one attribute the first counts, and none becomes the key", () => {
+    const headers: EventRecord["headers"] = [
+      ["Tenant", "acme"],
+      ["tenant", "other"],
+      ["key", "k"],
+    ];
+
+    const { message } = natsBinding().read({ headers, body: new Uint8Array(0) }, place);
+
+    expect(message.key).toBe("0/7");
+    expect({ ...message.attributes }).toEqual({ tenant: "acme" });
+  });
+
   test("user properties called id and type do not make an event of it", () => {
     const read = mqttBinding().read(record({ id: "9", type: "reading", unit: "K" }, "21"), place);
 
