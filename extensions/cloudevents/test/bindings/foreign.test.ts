@@ -188,6 +188,6 @@ test.each(Object.entries(factories))("no record makes %s throw, and what it read
       expect(again).toStrictEqual(read);
       expect(read.failure?.message ?? "").toMatch(/^$|^record "0\/7" of "orders" cannot be read: /);
     }),
-    { numRuns: 1_000 },
+    { numRuns: 300 },
   );
 });

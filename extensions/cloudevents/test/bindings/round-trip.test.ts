@@ -24,7 +24,7 @@ for (const [name, factory] of Object.entries(factories)) {
       fc.property(anyMessage, (message) => {
         expect(binding.read(asReceived(binding.write(message), name), place)).toStrictEqual({ message });
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
