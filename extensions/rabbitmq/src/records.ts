@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 
-import type { Binding, HeaderValue, ReadRecord } from "@event-driver/cloudevents/bindings";
+import type { Binding, HeaderValue, ReadRecord, WrittenRecord } from "@event-driver/cloudevents/bindings";
 import { EventDriverError, type Message, quote } from "event-driver";
 import type { AsyncMessage, Envelope } from "rabbitmq-client";
 
@@ -19,6 +19,8 @@ const keyHeader = "event-driver-routing-key";
 /** Bytes that the properties of a message may have: what is sent in one frame, and the broker's own limit for that. */
 export const frameMax = 131_072;
 const roomForOthers = 2_048;
+/** Bytes of a header beside its name and value. */
+const perHeader = 6;
 
 /** Bytes that AMQP allows for a routing key and a content type. */
 const shortText = 255;
@@ -29,8 +31,7 @@ const longestExpiry = 2 ** 32 - 1;
 /** @throws EventDriverError `ERR_INVALID_MESSAGE`, `ERR_TOO_LARGE` */
 export function recordOf(message: Message, binding: Binding, expiresAfter: number | undefined): OutgoingRecord {
   const { headers, contentType, key, body } = binding.write(message);
-  const size = headers.reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) + 6, 0);
-  if (size > frameMax - roomForOthers) throw tooLarge(message.id, size);
+  requireFits(headers, message.id);
   const expiration = expiresAfter === undefined ? undefined : Math.ceil(expiresAfter);
   return {
     envelope: {
@@ -44,6 +45,16 @@ export function recordOf(message: Message, binding: Binding, expiresAfter: numbe
     },
     body: asBuffer(body),
   };
+}
+
+/** A character has three bytes at most, so counting bytes is seldom needed. */
+function requireFits(headers: WrittenRecord["headers"], id: string): void {
+  const room = frameMax - roomForOthers;
+  let [characters, bytes] = [0, 0];
+  for (const [name, value] of headers) characters += name.length + value.length + perHeader;
+  if (3 * characters <= room) return;
+  for (const [name, value] of headers) bytes += name.length + Buffer.byteLength(value) + perHeader;
+  if (bytes > room) throw tooLarge(id, bytes);
 }
 
 /** The position is the same each time the record comes, where its producer has named it. */

@@ -119,6 +119,44 @@ suite("a network that breaks", () => {
     await until(() => expect(attempts).toEqual([1, 2]));
   });
 
+  test("what is published before its connection is up again goes out in the order of the calls", async () => {
+    const proxy = await proxyOf(services.rabbitmq.url);
+    onTestFinished(() => proxy.remove());
+    const [connection, reader] = [await connected({ url: proxy.url, clientOptions: { retryHigh: 500 } }), await connected()];
+    const [stream, { ids, handle }] = [crypto.randomUUID(), collector()];
+    await reader.subscribe(stream, handle, { concurrency: 1 });
+    await connection.publish(stream, order("first"));
+    await proxy.goAway();
+    await until(() => expect(connection.status().state).toBe("reconnecting"));
+
+    const { signal } = new AbortController();
+    const publishing = orders(100, 1).map((message, index) => connection.publish(stream, message, index % 3 === 0 ? { signal } : {}));
+    await proxy.heal();
+    await Promise.all(publishing);
+
+    await until(() => expect(ids).toEqual(["first", ...orders(100, 1).map(({ id }) => id)]));
+  });
+
+  test("a subscription that is begun while the broker is out of reach begins when it is back, or ends with its connection", async () => {
+    const proxy = await proxyOf(services.rabbitmq.url);
+    onTestFinished(() => proxy.remove());
+    const options = { url: proxy.url, clientOptions: { retryHigh: 500 } };
+    const [connection, closed] = [await connected(options), await connected(options)];
+    const [stream, { ids, handle }] = [crypto.randomUUID(), collector()];
+    await proxy.goAway();
+    await until(() => expect([connection.status().state, closed.status().state]).toEqual(["reconnecting", "reconnecting"]));
+
+    const subscribing = connection.subscribe(stream, handle);
+    const refused = closed.subscribe(stream, handle).catch((error: unknown) => error);
+    await closed.close({ limit: 10 });
+    expect(await refused).toMatchObject({ code: "ERR_CONNECTION_CLOSED", retryable: true });
+    await proxy.heal();
+    await subscribing;
+    await connection.publish(stream, order("1"));
+
+    await until(() => expect(ids).toEqual(["1"]));
+  });
+
   test("close does not wait for a broker that is out of reach", async () => {
     const proxy = await proxyOf(services.rabbitmq.url);
     onTestFinished(() => proxy.remove());

@@ -85,6 +85,18 @@ suite("streams without a subscription", () => {
   });
 });
 
+suite("streams that somebody removes", () => {
+  test("what is published when the exchange is gone is rejected, and makes it again for what follows", async () => {
+    const [connection, stream] = [await connected(), crypto.randomUUID()];
+    await connection.publish(stream, order("1"));
+
+    await asked((channel) => channel.exchangeDelete({ exchange: stream }));
+
+    await expect(connection.publish(stream, order("2"))).rejects.toMatchObject({ code: "ERR_PUBLISH_FAILED", retryable: true });
+    expect(await connection.publish(stream, order("3"))).toBe("3");
+  });
+});
+
 suite("delays", () => {
   test("a short delay does not wait behind a long one, and what comes back is as it was published", async () => {
     const [connection, stream] = [await connected(), crypto.randomUUID()];
