@@ -73,6 +73,11 @@ export class Link {
     return this.#isUp;
   }
 
+  /** Whether it does not come back. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
   /**
    * Resolves when the broker has answered for the first time.
    *

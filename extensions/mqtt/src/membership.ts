@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { streamOf } from "./names.ts";
 import { busy, type MqttNative, type MqttSettings } from "./options.ts";
 import type { Holder, Roster } from "./roster.ts";
-import { type Flight, removeSession, Session } from "./session.ts";
+import { type Flight, removeSession, Session, type SessionFilters } from "./session.ts";
 
 export interface MembershipOptions {
   readonly settings: MqttSettings;
@@ -17,8 +17,7 @@ export interface MembershipOptions {
   readonly roster: Roster;
   /** What the client identifiers of its sessions begin with. */
   readonly sessions: string;
-  /** What is subscribed to, `$share/...` included. */
-  readonly filter: string;
+  readonly filters: SessionFilters;
   readonly retained: boolean;
   readonly isRosterUp: () => boolean;
   /** Called once, when it has left. */
@@ -40,6 +39,8 @@ export class Membership implements TransportSubscription {
   /** What has to wait until less is out. */
   readonly #waiting: Arrival[] = [];
   #arrivals = 0;
+  /** Whether it has a session that gets what is new. */
+  #isJoined = false;
   #isStopped = false;
   #cancelRejoin: (() => void) | undefined;
   #leaving: Promise<void> | undefined;
@@ -65,6 +66,7 @@ export class Membership implements TransportSubscription {
       try {
         if (fresh) await Promise.all(roster.left().map((slot) => removeSession({ settings, roster, sessions, slot })));
         await session.open();
+        this.#isJoined = true;
         return;
       } catch (error) {
         this.#remove(session);
@@ -124,7 +126,7 @@ export class Membership implements TransportSubscription {
   }
 
   #session(slot: number, kind: { readonly fresh: boolean; readonly isLeftover: boolean }): Session {
-    const { settings, request, roster, sessions, filter, retained, isRosterUp } = this.#options;
+    const { settings, request, roster, sessions, filters, retained, isRosterUp } = this.#options;
     const session: Session = new Session({
       ...kind,
       settings,
@@ -132,7 +134,7 @@ export class Membership implements TransportSubscription {
       sessions,
       slot,
       holder: this.#holder,
-      filter,
+      filters,
       receiveMaximum: Math.min(request.maxInFlight, largestReceiveMaximum),
       retained,
       isRosterUp,
@@ -173,29 +175,28 @@ export class Membership implements TransportSubscription {
     for (const arrival of this.#out) if (arrival.session === session) this.#out.delete(arrival);
     const others = this.#waiting.filter((arrival) => arrival.session !== session);
     this.#waiting.splice(0, this.#waiting.length, ...others);
-    if (isLeftover || this.#isStopped) return;
+    if (isLeftover || this.#isStopped || !this.#isJoined) return;
+    this.#isJoined = false;
     if (exclusive) return sink.lost(busy(stream, name));
     settings.logger.warn({ stream, name, session: session.slot }, "another process has taken the session; takes another one");
     this.#rejoinLater();
   }
 
   #rejoinLater(): void {
-    // Not at once: this may be the end of the session that was just being opened, and then whoever opens it goes on.
     this.#cancelRejoin = this.#options.settings.clock.after(rejoinDelay, () => void this.#rejoin());
   }
 
   async #rejoin(): Promise<void> {
-    if (this.#isStopped || this.#sessions.size > 0) return;
+    if (this.#isStopped) return;
     const session = this.#claim(false);
     try {
       await session.open();
+      this.#isJoined = true;
     } catch (error) {
       this.#remove(session);
       session.drop();
-      this.#options.settings.logger.warn(
-        { name: this.#options.request.name, err: error },
-        "no other session could be taken; it is tried again",
-      );
+      const { stream, name } = this.#options.request;
+      this.#options.settings.logger.warn({ stream, name, err: error }, "no other session could be taken; it is tried again");
       if (!this.#isStopped) this.#rejoinLater();
     }
   }
@@ -211,8 +212,7 @@ export class Membership implements TransportSubscription {
   }
 
   #remove(session: Session): void {
-    this.#sessions.delete(session);
-    this.#options.roster.unclaim(session.slot);
+    if (this.#sessions.delete(session)) this.#options.roster.unclaim(session.slot);
   }
 
   async #leave(forget: boolean): Promise<void> {

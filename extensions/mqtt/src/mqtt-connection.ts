@@ -19,7 +19,12 @@ import { type MqttConnectionOptions, type MqttNative, settingsOf } from "./optio
 export async function mqttConnection(options: MqttConnectionOptions): Promise<Connection<MqttNative>> {
   const settings = settingsOf(options);
   const transport = new MqttTransport(settings, mqttBinding(options));
-  const connection = createConnection(transport, options);
-  await transport.open();
-  return connection;
+  try {
+    const connection = createConnection(transport, options);
+    await transport.open();
+    return connection;
+  } catch (error) {
+    transport.abandon();
+    throw error;
+  }
 }

@@ -65,7 +65,7 @@ export class MqttTransport implements Transport<MqttNative> {
   constructor(settings: MqttSettings, binding: Binding) {
     this.#settings = settings;
     this.#binding = binding;
-    this.#publisher = new Publisher(() => this.#link);
+    this.#publisher = new Publisher({ clock: settings.clock, link: () => this.#link });
     this.#link = new Link({
       settings,
       clientId: `${settings.clientId}-publisher-${randomUUID()}`,
@@ -87,9 +87,12 @@ export class MqttTransport implements Transport<MqttNative> {
   /** @throws EventDriverError `ERR_CONNECTION_FAILED`; `ERR_UNSUPPORTED` where the broker cannot do what `qos` asks */
   async open(): Promise<void> {
     await this.#link.opened();
-    if (this.#settings.qos <= (this.#broker?.maximumQoS ?? 2)) return;
+    if (this.#settings.qos > (this.#broker?.maximumQoS ?? 2)) throw this.#unsupported(`messages of quality ${this.#settings.qos}`);
+  }
+
+  /** Ends what has not become a connection. */
+  abandon(): void {
     this.#link.destroy();
-    throw this.#unsupported(`messages of quality ${this.#settings.qos}`);
   }
 
   observe(listener: TransportListener): void {
@@ -118,7 +121,8 @@ export class MqttTransport implements Transport<MqttNative> {
     if (this.#broker?.sharedSubscriptionAvailable === false) throw this.#unsupported("shared subscriptions");
     if (this.#broker?.retainAvailable === false) throw this.#unsupported("retained messages, which tell who has which session");
     if (this.#closing !== undefined) throw this.#closed(`stream ${quote(stream)} was not subscribed to`);
-    const sessions = sessionsOf(this.#settings.clientId, { stream, name, filter, durable, retained });
+    const sessions = sessionsOf(this.#settings.clientId, { stream, name, filter, durable });
+    const shared = `$share/${shareNameOf(name, durable)}/${filter}`;
     const { roster, opened, members } = this.#rosterOf(sessions);
     const membership: Membership = new Membership({
       settings: this.#settings,
@@ -127,7 +131,7 @@ export class MqttTransport implements Transport<MqttNative> {
       sink,
       roster,
       sessions,
-      filter: retained ? filter : `$share/${shareNameOf(name, durable)}/${filter}`,
+      filters: request.exclusive ? { own: filter, other: shared } : { own: shared, other: filter },
       retained,
       isRosterUp: () => this.#link.isUp,
       onLeft: () => this.#forgetMember(sessions, membership),

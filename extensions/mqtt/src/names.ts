@@ -49,15 +49,14 @@ export interface Position {
   readonly name: string;
   readonly filter: string;
   readonly durable: boolean;
-  readonly retained: boolean;
 }
 
 /** What the client identifiers of a position's sessions begin with: readable as far as it is plain, and unlike that of any other position. */
 export function sessionsOf(clientId: string, position: Position): string {
-  const { stream, name, filter, durable, retained } = position;
+  const { stream, name, filter, durable } = position;
   const readable = name.replaceAll(/[^\w.-]+/g, "-").slice(0, longestReadable);
   const digest = createHash("sha256")
-    .update(JSON.stringify([stream, name, filter, durable, retained]))
+    .update(JSON.stringify([stream, name, filter, durable]))
     .digest("hex")
     .slice(0, 20);
   return `${clientId}-${readable}-${digest}`;

@@ -1,5 +1,11 @@
+import type { Clock } from "event-driver";
 import type { IClientPublishOptions, IConnackPacket, Packet } from "mqtt";
 import type { Link } from "./link.ts";
+
+export interface PublisherOptions {
+  readonly clock: Clock;
+  readonly link: () => Link;
+}
 
 /** One message on its way to the broker. */
 export interface Publication {
@@ -22,6 +28,12 @@ interface Waiting extends Publication {
 /** At most so many without an answer, also where the broker would take more: identifiers of packets are few. */
 const largestWindow = 4_096;
 const noMatchingSubscribers = 0x10;
+/**
+ * Milliseconds after a lost connection was back in which subscribers are missing only because theirs is not back yet, and those between two attempts to reach
+ * them. Mosquitto, 2.0.11 for one, forgets shared subscriptions when it is restarted.
+ */
+const recovery = 5_000;
+const recoveryPause = 200;
 
 /**
  * Publishes in the order of the calls, and no more at once than the broker takes: MQTT.js would send more, and be disconnected for it.
@@ -29,18 +41,22 @@ const noMatchingSubscribers = 0x10;
  * What was not answered when the connection is lost is sent again when it is back.
  */
 export class Publisher {
-  readonly #link: () => Link;
+  readonly #options: PublisherOptions;
   readonly #waiting: Waiting[] = [];
   /** The next one of those waiting. */
   #next = 0;
   readonly #sent = new Set<Waiting>();
   /** Identifiers of packets of which the broker has said that they matched no subscriber. */
   readonly #unmatched = new Set<number>();
+  /** What was sent to nobody, and is sent again soon. */
+  readonly #unheard = new Map<Waiting, () => void>();
   #window = 0;
+  #connections = 0;
+  #recoveredAt = 0;
   #failure: Error | undefined;
 
-  constructor(link: () => Link) {
-    this.#link = link;
+  constructor(options: PublisherOptions) {
+    this.#options = options;
   }
 
   async publish(publication: Publication, signal: AbortSignal | undefined): Promise<PublishAnswer> {
@@ -64,6 +80,8 @@ export class Publisher {
 
   /** The broker has answered: what waits may go. */
   begin({ properties }: IConnackPacket): void {
+    this.#connections += 1;
+    if (this.#connections > 1) this.#recoveredAt = this.#options.clock.now() + recovery;
     this.#window = Math.min(properties?.receiveMaximum ?? 0xffff, largestWindow);
     this.#send();
   }
@@ -81,13 +99,15 @@ export class Publisher {
   /** Nothing more is sent, and what has no answer fails. */
   fail(error: Error): void {
     this.#failure = error;
-    for (const { settle } of [...this.#sent, ...this.#waiting.splice(0).slice(this.#next)]) settle.reject(error);
+    for (const cancel of this.#unheard.values()) cancel();
+    for (const { settle } of [...this.#sent, ...this.#unheard.keys(), ...this.#waiting.splice(0).slice(this.#next)]) settle.reject(error);
     this.#sent.clear();
+    this.#unheard.clear();
     this.#next = 0;
   }
 
   #send(): void {
-    const link = this.#link();
+    const link = this.#options.link();
     while (link.isUp && this.#sent.size < this.#window && this.#next < this.#waiting.length) {
       const waiting = this.#waiting[this.#next];
       this.#next += 1;
@@ -104,8 +124,18 @@ export class Publisher {
       this.#sent.delete(waiting);
       const isUnmatched = packet?.messageId !== undefined && this.#unmatched.delete(packet.messageId);
       if (error) waiting.settle.reject(error);
+      else if (isUnmatched && this.#options.clock.now() < this.#recoveredAt) this.#sendAgainLater(waiting);
       else waiting.settle.resolve({ isUnmatched });
       this.#send();
     });
+  }
+
+  #sendAgainLater(waiting: Waiting): void {
+    const cancel = this.#options.clock.after(recoveryPause, () => {
+      this.#unheard.delete(waiting);
+      this.#waiting.push(waiting);
+      this.#send();
+    });
+    this.#unheard.set(waiting, cancel);
   }
 }

@@ -14,8 +14,7 @@ export interface SessionOptions {
   readonly sessions: string;
   readonly slot: number;
   readonly holder: Holder;
-  /** What it is subscribed to, `$share/...` included. */
-  readonly filter: string;
+  readonly filters: SessionFilters;
   /** Whether what the broker has of it is thrown away. */
   readonly fresh: boolean;
   /** Whether it is only emptied and then ended, and gets nothing new. */
@@ -30,6 +29,13 @@ export interface SessionOptions {
   readonly onReplaced: () => void;
   /** It was left behind and is empty. */
   readonly onEmpty: () => void;
+}
+
+/** Who wants the name alone subscribes without `$share`, so that it may get retained messages, and others with it. */
+export interface SessionFilters {
+  readonly own: string;
+  /** What it may be subscribed to from before. */
+  readonly other: string;
 }
 
 /** A message that the broker waits for an answer to. */
@@ -63,6 +69,7 @@ export class Session {
   #answers: number[] = [];
   #connections = 0;
   #cancelHeartbeat: (() => void) | undefined;
+  #isJoined = false;
   #isMarkerSeen = false;
   #isReplaced = false;
 
@@ -96,14 +103,24 @@ export class Session {
     return this.#isReplaced;
   }
 
-  /** Resolves when the broker has subscribed it: what is published from then on comes. */
+  /**
+   * Resolves when the broker has subscribed it: what is published from then on comes. A connection that is lost meanwhile comes back.
+   *
+   * @throws EventDriverError `ERR_CONNECTION_FAILED`, `ERR_DELIVERY_LOST` when somebody else has it now; whatever the broker says against a subscription
+   */
   async open(): Promise<void> {
+    const { place, clock, connectTimeout } = this.#options.settings;
+    const cancel = clock.after(connectTimeout, () => {
+      this.#joined.reject(notConnected(place, `has not subscribed within ${connectTimeout} ms`, true));
+    });
     try {
       await this.#link.opened();
       await this.#joined.promise;
     } catch (error) {
       this.#link.destroy();
       throw error;
+    } finally {
+      cancel();
     }
   }
 
@@ -118,8 +135,8 @@ export class Session {
 
   /** Leaves it to whoever comes next, with all that is not answered. */
   async leave(options: { readonly unsubscribe?: boolean } = {}): Promise<void> {
-    this.#cancelHeartbeat?.();
-    if (options.unsubscribe && this.#link.isUp) await this.#link.client.unsubscribeAsync(this.#options.filter);
+    this.#left();
+    if (options.unsubscribe && this.#link.isUp) await this.#link.client.unsubscribeAsync(this.#options.filters.own);
     await this.#link.close({ withWill: true });
   }
 
@@ -130,7 +147,7 @@ export class Session {
    */
   async end(): Promise<void> {
     const { settings, roster, slot } = this.#options;
-    this.#cancelHeartbeat?.();
+    this.#left();
     const isUp = this.#link.isUp;
     if (isUp) this.#link.client.publish(roster.topicOf(slot), "", { qos: 1, retain: true });
     await this.#link.close({ endSession: true });
@@ -139,8 +156,13 @@ export class Session {
 
   /** Ends the connection as a process that dies does. */
   drop(): void {
-    this.#cancelHeartbeat?.();
+    this.#left();
     this.#link.destroy();
+  }
+
+  #left(): void {
+    this.#cancelHeartbeat?.();
+    this.#joined.reject(notConnected(this.#options.settings.place, "was left before it had subscribed", true));
   }
 
   #beforeReconnect(): "connect" | "wait" | "end" {
@@ -149,12 +171,9 @@ export class Session {
     if (!roster.isTaken(slot, holder.id)) return "connect";
     this.#isReplaced = true;
     this.#cancelHeartbeat?.();
-    this.#lost.abort(
-      new EventDriverError("ERR_DELIVERY_LOST", {
-        message: "another process has the MQTT session that the message came by; it is delivered there again",
-        retryable: true,
-      }),
-    );
+    const error = replaced();
+    this.#lost.abort(error);
+    this.#joined.reject(error);
     onReplaced();
     return "end";
   }
@@ -163,33 +182,37 @@ export class Session {
     const { settings, isLeftover } = this.#options;
     try {
       if (isLeftover) await this.#beginEmptying(sessionPresent);
-      else await this.#subscribe();
+      else await this.#subscribe(sessionPresent);
       await this.#writeNote();
+      this.#isJoined = true;
       this.#joined.resolve();
+      this.#tellEmpty();
     } catch (error) {
+      // It was left, or it joins again when the connection is back.
+      if (this.#link.isEnded || !this.#link.client.connected) return;
       this.#joined.reject(error);
-      if (!this.#link.client.connected) return;
-      settings.logger.error({ session: this.slot, err: error }, "a session was not subscribed again; it is tried on");
+      settings.logger.error({ session: this.slot, err: error }, "a session was not subscribed; it is tried on");
       this.#link.client.stream.destroy();
     }
   }
 
-  async #subscribe(): Promise<void> {
-    const { settings, filter, retained } = this.#options;
+  async #subscribe(sessionPresent: boolean): Promise<void> {
+    const { settings, filters, retained } = this.#options;
     const rh = retained ? retainHandling.ifNew : retainHandling.never;
-    const [grant] = await this.#link.client.subscribeAsync(filter, { qos: settings.qos, rh });
+    const [grant] = await this.#link.client.subscribeAsync(filters.own, { qos: settings.qos, rh });
     requireGranted(grant, settings);
+    if (sessionPresent) await this.#link.client.unsubscribeAsync(filters.other);
   }
 
   /** Nothing new comes, and a marker comes behind all that is there. */
   async #beginEmptying(sessionPresent: boolean): Promise<void> {
-    const { roster, slot, filter } = this.#options;
+    const { roster, slot, filters } = this.#options;
     if (!sessionPresent) {
       this.#isMarkerSeen = true;
-      return this.#tellEmpty();
+      return;
     }
     const topic = `${roster.topicOf(slot)}/end`;
-    await this.#link.client.unsubscribeAsync(filter);
+    await this.#link.client.unsubscribeAsync([filters.own, filters.other]);
     await this.#link.client.subscribeAsync(topic, { qos: 1 });
     await this.#link.client.publishAsync(topic, this.#marker, { qos: 1 });
   }
@@ -241,7 +264,7 @@ export class Session {
 
   #tellEmpty(): void {
     const { isLeftover, onEmpty } = this.#options;
-    if (isLeftover && this.#isMarkerSeen && [...this.#flights.values()].every(({ isDone }) => isDone)) onEmpty();
+    if (isLeftover && this.#isJoined && this.#isMarkerSeen && [...this.#flights.values()].every(({ isDone }) => isDone)) onEmpty();
   }
 
   /** With quality 2 the flight stays until the broker has forgotten it too: it must not be taken for a new one meanwhile. */
@@ -292,6 +315,13 @@ function requireGranted(grant: ISubscriptionGrant | undefined, { place, qos }: M
   throw new EventDriverError("ERR_UNSUPPORTED", {
     message: `mqtt at ${place} grants a subscription with quality ${grant?.qos ?? "unknown"} where ${qos} is asked; messages would be lost`,
     retryable: false,
+  });
+}
+
+function replaced(): EventDriverError {
+  return new EventDriverError("ERR_DELIVERY_LOST", {
+    message: "another process has the MQTT session that the message came by; it is delivered there again",
+    retryable: true,
   });
 }
 
