@@ -14,7 +14,7 @@ export interface OutgoingRecord {
 }
 
 export interface RecordWriterOptions {
-  readonly producer: Producer;
+  readonly producer: { send(options: Parameters<Producer["send"]>[0]): Promise<unknown> };
   readonly topology: Pick<Topology, "require" | "forget">;
   readonly batchBytes: number;
   readonly compression: CompressionAlgorithmValue;
