@@ -102,12 +102,17 @@ export class MemoryGroup implements StreamReader {
   #deliver(): void {
     const free = new Set([...this.#members].filter(hasRoom));
     const blocked: Entry[] = [];
+    // Whoever is handed something may leave at once, and then puts back what it had.
+    const ready = this.#ready;
+    this.#ready = [];
     let next = 0;
-    for (; next < this.#ready.length && free.size > 0; next += 1) {
-      const entry = this.#ready[next];
+    for (; next < ready.length && free.size > 0; next += 1) {
+      const entry = ready[next];
       if (entry !== undefined && !this.#deliverOne(entry, free)) blocked.push(entry);
     }
-    this.#ready = [...blocked, ...this.#ready.slice(next)];
+    const back = this.#ready;
+    this.#ready = [...blocked, ...ready.slice(next)];
+    for (const entry of back) this.#putBack(entry);
     while (free.size > 0 && this.#ready.length < lookAhead) {
       const record = this.#options.stream.from(this.#cursor);
       if (record === undefined) return;
@@ -125,12 +130,15 @@ export class MemoryGroup implements StreamReader {
     const [longestFree] = free;
     const member = owner === undefined ? longestFree : owner.member;
     if (member === undefined || !free.has(member)) return false;
+    if (!hasRoom(member)) {
+      free.delete(member);
+      return this.#deliverOne(entry, free);
+    }
     this.#hand(entry, member);
     // Members take turns: who got one goes to the end, for the next message and for the next time.
     free.delete(member);
     if (hasRoom(member)) free.add(member);
-    this.#members.delete(member);
-    this.#members.add(member);
+    if (this.#members.delete(member)) this.#members.add(member);
     return true;
   }
 
