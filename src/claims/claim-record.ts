@@ -50,6 +50,8 @@ export interface ClaimRecord {
   readonly failure?: StoredFailure;
   /** Whether the failure has reached someone who keeps it: a dead letter or an operator. */
   readonly reported?: boolean;
+  /** By which redrive of its message it has failed, see {@link redrive}. */
+  readonly redrive?: string | undefined;
   /** Set while the entries under its key are being removed, after its retention. */
   readonly clearing?: boolean;
   readonly fingerprint?: string | undefined;

@@ -3,7 +3,7 @@ import type { ClaimRules, FoundClaim } from "./claim-record.ts";
 
 import { quote } from "../errors.ts";
 import { deadLetterInFront } from "../pipeline/dead-letter-in-front.ts";
-import { replaying } from "../pipeline/replaying.ts";
+import { redrive, replaying } from "../pipeline/replaying.ts";
 import { changeClaim, findClaim } from "./claim.ts";
 import { isUnderWay, unpackFailure } from "./claim-record.ts";
 
@@ -19,9 +19,10 @@ export function hasCrashed(
   return isUnderWay(record) && record.starts >= maxAttempts;
 }
 
-/** Whether a failed claim is to be tried once more, because its message comes back from where it was put aside. */
+/** Whether a failed claim is to be tried once more, because its message comes back from where it was put aside: once for each redrive. */
 export function isReopened({ record }: FoundClaim, ctx: Context): boolean {
-  return record.phase === "failed" && replaying.get(ctx) === true;
+  const by = redrive.get(ctx);
+  return record.phase === "failed" && replaying.get(ctx) === true && (by === undefined || by !== record.redrive);
 }
 
 /** Ends a claim whose owners all crashed, as failed. Resolves to how it stands then. */

@@ -7,6 +7,7 @@ import type { Claim } from "./claim.ts";
 import { deriveContext, interruptible } from "../context.ts";
 import { isRetryable } from "../errors.ts";
 import { deadLetterInFront } from "../pipeline/dead-letter-in-front.ts";
+import { redrive } from "../pipeline/replaying.ts";
 import { type ClaimRecord, packFailure, type PackedMessage, packMessage } from "./claim-record.ts";
 import { type Step, stepsOf, storedStepsOf } from "./steps.ts";
 
@@ -73,7 +74,7 @@ export function replayContext<C extends Context>(ctx: C, record: ClaimRecord, me
 async function recordFailure(claim: Claim, ctx: Context, error: unknown): Promise<void> {
   if (isRetryable(error)) return claim.release();
   try {
-    await claim.end({ phase: "failed", failure: packFailure(error) });
+    await claim.end({ phase: "failed", failure: packFailure(error), redrive: redrive.get(ctx) });
     deadLetterInFront.get(ctx)?.afterwards(() => claim.update(() => ({ reported: true })));
   } catch (unrecorded) {
     ctx.logger.warn({ err: unrecorded, key: claim.key }, "a terminal failure was not recorded; a redelivery runs the message again");

@@ -7,7 +7,7 @@ import { TerminalError } from "../../src/errors.ts";
 import { deadLetter } from "../../src/handlers/dead-letter/dead-letter.ts";
 import { deadLetters } from "../../src/dead-letters/dead-letters.ts";
 import { idempotency } from "../../src/handlers/idempotency/idempotency.ts";
-import { createMessage } from "../../src/message.ts";
+import { createMessage, type Message } from "../../src/message.ts";
 import { pipeline } from "../../src/pipeline/pipeline.ts";
 import { memoryEventStore } from "../../src/stores/memory-event-store.ts";
 import { faultyEventStore } from "../../src/testing/faulty-event-store.ts";
@@ -125,6 +125,30 @@ test("with idempotency behind, what is remembered as failed for good is run agai
 
   expect(ran).toEqual(["a1", "a1"]);
   expect(attempts).toEqual([1, 2]);
+});
+
+test("and by a second copy of the same redrive it is not run again, though it has failed once more", async () => {
+  const bench = streamsBench();
+  const store = memoryEventStore({ clock: bench.clock });
+  const ran: string[] = [];
+  const copies: Message[] = [];
+  const orders = pipeline()
+    .use(idempotency({ store }))
+    .use(async (_ctx, { id }) => {
+      ran.push(id);
+      throw new TerminalError("refused");
+    });
+  await bench.connection.subscribe("orders", orders, { deadLetter: "orders-failed" });
+  await publishAll(bench, ["a1"]);
+  await bench.connection.subscribe("orders", async (_ctx, message) => void copies.push(message), { name: "spy" });
+  await redriveOf(bench);
+
+  for (const copy of copies.slice()) await bench.connection.publish("orders", copy);
+  await bench.settle();
+  expect(ran).toEqual(["a1", "a1"]);
+  await redriveOf(bench);
+
+  expect(ran).toEqual(["a1", "a1", "a1"]);
 });
 
 test("the same goes for a batch, beside what comes for the first time", async () => {

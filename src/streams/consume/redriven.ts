@@ -1,8 +1,8 @@
 import type { Context } from "../../context.ts";
-import type { Message } from "../../message.ts";
 
+import { identityOf, type Message } from "../../message.ts";
 import { parkingTicket } from "../../pipeline/key-parking.ts";
-import { replaying } from "../../pipeline/replaying.ts";
+import { redrive, replaying } from "../../pipeline/replaying.ts";
 
 /** Whether a message comes back from where it was put aside. */
 export function isRedriven({ attributes }: Message): boolean {
@@ -17,6 +17,7 @@ export function earlierAttempts(message: Message): number {
 /** A context that says so to the stages: what they remember as failed for good is to be tried once more. */
 export function redrivenContext(ctx: Context, message: Message): Context {
   if (!isRedriven(message)) return ctx;
-  const ticket = message.attributes["dlparked"];
-  return ticket === undefined ? replaying.set(ctx, true) : parkingTicket.set(replaying.set(ctx, true), ticket);
+  const { dlredrive, dlparked } = message.attributes;
+  const again = redrive.set(replaying.set(ctx, true), `${dlredrive} of ${identityOf(message)}`);
+  return dlparked === undefined ? again : parkingTicket.set(again, dlparked);
 }
