@@ -30,6 +30,8 @@ export interface LinkOptions {
   readonly beforeReconnect: () => "connect" | "wait" | "end";
 }
 
+/** Seconds; a silent broker counts as gone after half as many more. */
+const keepalive = 20;
 const firstDelay = 200;
 const longestDelay = 10_000;
 /** Milliseconds for a goodbye. */
@@ -211,6 +213,7 @@ export class Link {
     const { settings, clientId, clean, sessionExpiry, receiveMaximum, will } = this.#options;
     const { urls, clientOptions, connectTimeout } = settings;
     return {
+      keepalive,
       ...clientOptions,
       ...(urls.length > 1 && { servers: urls.map(serverOf) }),
       protocolVersion: 5,
