@@ -41,9 +41,8 @@ function readEvent({ body }: EventRecord, head: Head, protocol: Protocol): WireE
   if (!head.isEvent) return protocol.bareJson && contentType === undefined ? bare(body) : undefined;
 
   if (head.problem !== undefined) throw invalidEvent(head.problem);
-  const type =
-    protocol.contentType === "attribute" ? (attributes["datacontenttype"] ?? contentType) : (contentType ?? attributes["datacontenttype"]);
-  if (type !== undefined) attributes["datacontenttype"] = type;
+  const isStated = protocol.contentType === "attribute" && attributes["datacontenttype"] !== undefined;
+  if (contentType !== undefined && !isStated) attributes["datacontenttype"] = contentType;
   checkAttributes(attributes);
   return { attributes, data: body === null || body.length === 0 ? undefined : plainBytes(body) };
 }
