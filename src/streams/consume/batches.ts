@@ -1,13 +1,13 @@
 import type { Settlement } from "../../pipeline/batch.ts";
 import type { Processor } from "../../pipeline/pipeline.ts";
 import type { Job } from "./job.ts";
-import type { Outcome } from "./settle.ts";
 import type { Worker, WorkerOptions } from "./work.ts";
 
 import { createContext } from "../../context.ts";
 import { EventDriverError, quote } from "../../errors.ts";
 import { replaying } from "../../pipeline/replaying.ts";
 import { isRedriven } from "./redriven.ts";
+import { done, type Outcome } from "./settle.ts";
 
 export interface BatchWorkerOptions extends Omit<WorkerOptions, "target" | "propagate"> {
   readonly target: Pick<Processor, "processBatch">;
@@ -102,7 +102,7 @@ async function workOn(batch: readonly Kept[], { target, clock, logger, concurren
 }
 
 function outcomeOf(settlement: Settlement): Outcome {
-  return settlement.status === "done" ? { status: "done" } : failed(settlement.error);
+  return settlement.status === "done" ? done : failed(settlement.error);
 }
 
 function failed(error: unknown): Outcome {

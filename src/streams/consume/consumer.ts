@@ -73,15 +73,11 @@ export class Consumer implements Sink {
   }
 
   deliver(inbound: Inbound): void {
-    const job = new Job(inbound, this.#options.stream);
-    const lane = this.#laneOf(inbound);
+    const job = new Job(inbound, this.#options.stream, this.#drop);
+    job.lane = this.#laneOf(inbound);
     this.#jobs.add(job);
     this.#ackWaits?.add(inbound);
-    // It comes again: two of it in the same lane would pile up behind a handler that hangs.
-    job.onLost = () => {
-      if (this.#lanes.remove(lane, job)) this.#forget(job);
-    };
-    this.#lanes.add(lane, job);
+    this.#lanes.add(job.lane, job);
   }
 
   lost(error: unknown): void {
@@ -106,13 +102,22 @@ export class Consumer implements Sink {
     return order === "serial" ? "" : String(this.#delivered);
   }
 
+  /** It comes again: two of it in the same lane would pile up behind a handler that hangs. */
+  readonly #drop = (job: Job): void => {
+    if (this.#lanes.remove(job.lane, job)) this.#forget(job);
+  };
+
+  /** The common way has no promise more than it needs: each costs as much as the rest of what is done here. */
   async #run(job: Job): Promise<number | undefined> {
     if (job.isGone) return this.#forget(job);
-    const parkKey = this.#options.deadLetter?.parkKey;
+    const { worker, deadLetter } = this.#options;
+    const { failure } = job.inbound;
     // What is no message has no key of its own that could be parked.
-    if (parkKey !== undefined && job.inbound.failure === undefined) return this.#visit(job, parkKey);
-    const decision = await this.#work(job);
-    return job.isGone ? this.#forget(job) : this.#settle(job, decision);
+    if (failure !== undefined) return this.#settle(job, this.#decide({ status: "failed", error: failure }, job));
+    if (deadLetter?.parkKey !== undefined) return this.#visit(job, deadLetter.parkKey);
+    const decision = this.#decide(await worker.work(job), job);
+    if (job.isGone) return this.#forget(job);
+    return decision.kind === "acknowledge" ? this.#acknowledge(job) : this.#settle(job, decision);
   }
 
   /** Past the queue of its key, in which it may have to wait. */
@@ -126,7 +131,7 @@ export class Consumer implements Sink {
         ctx: redrivenContext(createContext({ signal: job.interrupt.signal, clock, logger }), message),
         message,
         run: async () => {
-          decision = await this.#work(job);
+          decision = this.#decide(await this.#options.worker.work(job), job);
           if (job.isGone || decision.kind === "hold" || decision.kind === "release") return "again";
           return decision.kind === "acknowledge" ? "done" : { error: decision.error };
         },
@@ -145,17 +150,11 @@ export class Consumer implements Sink {
     }
   }
 
-  async #work(job: Job): Promise<Decision> {
-    const { failure } = job.inbound;
-    const outcome: Outcome = failure === undefined ? await this.#options.worker.work(job) : { status: "failed", error: failure };
-    if (outcome.status === "failed") job.firstFailedAt ??= this.#options.clock.now();
-    return this.#decide(outcome, job.attempt);
-  }
-
-  #decide(outcome: Outcome, attempt: number): Decision {
-    const { rules } = this.#options;
+  #decide(outcome: Outcome, job: Job): Decision {
+    const { rules, clock } = this.#options;
+    if (outcome.status === "failed") job.firstFailedAt ??= clock.now();
     try {
-      return decide(outcome, attempt, rules);
+      return decide(outcome, job.attempt, rules);
     } catch (error) {
       // The user's own function for delays: the message must not be lost by it, nor its lane.
       return decideAgain(error, rules);

@@ -7,21 +7,27 @@ import { Interrupt } from "../../context.ts";
 export class Job {
   readonly inbound: Inbound;
   readonly stream: string;
+  /** Where it waits for its turn, if it has to. */
+  lane = "";
   /** When it failed first, in epoch milliseconds, as far as this subscription knows. */
   firstFailedAt: number | undefined;
   /** Aborts when the delivery is no longer ours, or nobody waits for it any longer. */
   readonly interrupt: Interrupt = new Interrupt({ live: true });
   /** Told when the delivery is no longer ours. */
-  onLost: () => void = () => {};
+  readonly #onLost: (job: Job) => void;
+  /** What listens for that, where there is something to listen to. */
+  readonly #onAbort: (() => void) | undefined;
   /** Attempts that were made in memory, and that the broker knows nothing of. */
   #retries = 0;
   #isGone = false;
 
-  constructor(inbound: Inbound, stream: string) {
+  constructor(inbound: Inbound, stream: string, onLost: (job: Job) => void) {
+    const { signal } = inbound;
     this.inbound = inbound;
     this.stream = stream;
-    if (inbound.signal?.aborted) this.#onLost();
-    else inbound.signal?.addEventListener("abort", this.#onLost, { once: true });
+    this.#onLost = onLost;
+    if (signal?.aborted) this.#lose(signal.reason);
+    else if (signal !== undefined) this.#onAbort = this.#listen(signal);
   }
 
   /** Whether there is nothing left to settle. */
@@ -40,7 +46,7 @@ export class Job {
   /** The last thing to be done with it. */
   end(): void {
     this.#isGone = true;
-    this.inbound.signal?.removeEventListener("abort", this.#onLost);
+    if (this.#onAbort !== undefined) this.inbound.signal?.removeEventListener("abort", this.#onAbort);
   }
 
   delivery(): Delivery {
@@ -57,9 +63,17 @@ export class Job {
     };
   }
 
-  readonly #onLost = (): void => {
+  #listen(signal: AbortSignal): () => void {
+    const onAbort = (): void => {
+      this.#lose(signal.reason);
+      this.#onLost(this);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    return onAbort;
+  }
+
+  #lose(reason: unknown): void {
     this.#isGone = true;
-    this.interrupt.abort(this.inbound.signal?.reason);
-    this.onLost();
-  };
+    this.interrupt.abort(reason);
+  }
 }

@@ -86,7 +86,7 @@ export class Lanes<Job> {
   #startMore(): void {
     for (const lane of this.#ready) {
       if (this.#running >= this.#options.limit) return;
-      const [job] = lane.jobs;
+      const job = lane.jobs[0];
       this.#ready.delete(lane);
       if (job === undefined) continue;
       this.#running += 1;

@@ -46,8 +46,7 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
   }
 
   deliver(inbound: Inbound): void {
-    const job = new Job(inbound, this.#options.stream);
-    job.onLost = () => this.#drop(job);
+    const job = new Job(inbound, this.#options.stream, this.#drop);
     const taker = this.#takers.shift();
     if (taker !== undefined) return taker({ done: false, value: this.#take(job) });
     this.#waiting.push(job);
@@ -127,11 +126,11 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
   }
 
   /** It is no longer ours, so nobody has to settle it. */
-  #drop(job: Job): void {
+  readonly #drop = (job: Job): void => {
     const place = this.#waiting.indexOf(job);
     if (place !== -1) this.#waiting.splice(place, 1);
     this.#forget(job);
-  }
+  };
 
   #forget(job: Job): void {
     job.end();

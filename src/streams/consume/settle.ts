@@ -3,6 +3,9 @@ import { isEventDriverError, isRetryable } from "../../errors.ts";
 /** How an attempt ended. */
 export type Outcome = { readonly status: "done" } | { readonly status: "failed"; readonly error: unknown };
 
+/** How most attempts end. */
+export const done: Outcome = { status: "done" };
+
 /** What becomes of a message after an attempt. */
 export type Decision = { readonly kind: "acknowledge" } | { readonly kind: "put aside"; readonly error: unknown } | Again;
 
@@ -31,12 +34,15 @@ export interface SettleRules {
  * place for it, and waits for ever where there is none.
  */
 export function decide(outcome: Outcome, attempt: number, rules: SettleRules): Decision {
-  if (outcome.status === "done") return { kind: "acknowledge" };
+  if (outcome.status === "done") return acknowledge;
   const { error } = outcome;
   const delay = isRetryable(error) ? rules.delayAfter(attempt, error) : undefined;
   if (delay === undefined && rules.hasDeadLetter) return { kind: "put aside", error };
   return again(error, delay, rules);
 }
+
+/** One for all: hardly any message is decided on otherwise. */
+const acknowledge: Decision = { kind: "acknowledge" };
 
 /** The message could not be put aside, so it stays where it is. */
 export function decideAgain(error: unknown, rules: SettleRules): Again {

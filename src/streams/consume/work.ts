@@ -4,12 +4,12 @@ import type { Message } from "../../message.ts";
 import type { Target } from "../connection.ts";
 import type { Propagated } from "../propagation.ts";
 import type { Job } from "./job.ts";
-import type { Outcome } from "./settle.ts";
 
 import { startContext } from "../../context.ts";
 import { deliverySource } from "../delivery.ts";
 import { readPropagated } from "../propagation.ts";
 import { earlierAttempts, redrivenContext } from "./redriven.ts";
+import { done, type Outcome } from "./settle.ts";
 
 /** What works on jobs. */
 export interface Worker {
@@ -38,7 +38,7 @@ export function singleWorker({ target, clock, logger, propagate }: WorkerOptions
       const ctx = startContext({ attempt, clock, logger }, job.interrupt, { [deliverySource]: job });
       try {
         await process(readPropagated(redrivenContext(ctx, message), message, propagate), message);
-        return { status: "done" };
+        return done;
       } catch (error) {
         return { status: "failed", error };
       }
