@@ -45,8 +45,9 @@ suite("dead letters", () => {
   test("a dead letter is kept for who subscribes to its stream later, under the stream's own name", async () => {
     const [connection, stream, deadLetter] = [await connected(), crypto.randomUUID(), crypto.randomUUID()];
     await connection.subscribe(stream, () => Promise.reject(new TerminalError("cancelled")), { deadLetter });
+    const putAside = new Promise<void>((resolve) => connection.on("failure", ({ next: fate }) => fate === "dead letter" && resolve()));
     await connection.publish(stream, order("1"));
-    await until(() => expect(connection.status().subscriptions[0]?.inFlight).toBe(0));
+    await putAside;
     const { ids, handle } = collector();
 
     await connection.subscribe(deadLetter, handle);
@@ -59,8 +60,9 @@ suite("dead letters", () => {
     await connection.subscribe(stream, () => Promise.reject(new TerminalError("cancelled")), {
       deadLetter: { stream: deadLetter, retention: 50 },
     });
+    const putAside = new Promise<void>((resolve) => connection.on("failure", ({ next: fate }) => fate === "dead letter" && resolve()));
     await connection.publish(stream, order("1"));
-    await until(() => expect(connection.status().subscriptions[0]?.inFlight).toBe(0));
+    await putAside;
     await until(async () => expect(await waitingIn(deadLetter)).toBe(0));
     const { ids, handle } = collector();
 
