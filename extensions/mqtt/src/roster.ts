@@ -118,6 +118,13 @@ export class Roster {
     this.#claims.delete(slot);
   }
 
+  /** Notes what is known here before the broker has told it: a session was left, or it has ended. */
+  foresee(slot: number, state: "left" | "ended"): void {
+    const entry = this.#entries.get(slot);
+    if (state === "ended") this.#entries.delete(slot);
+    else if (entry !== undefined) this.#entries.set(slot, { ...entry, state, writtenAt: this.#options.settings.clock.now() });
+  }
+
   /** Whether anybody but this one, or anybody who wants it alone, has the name. */
   others(id: string): { readonly any: boolean; readonly exclusive: boolean } {
     const held = [...this.#entries]

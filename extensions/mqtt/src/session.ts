@@ -138,6 +138,7 @@ export class Session {
     this.#left();
     if (options.unsubscribe && this.#link.isUp) await this.#link.client.unsubscribeAsync(this.#options.filters.own);
     await this.#link.close({ withWill: true });
+    this.#options.roster.foresee(this.slot, "left");
   }
 
   /**
@@ -151,7 +152,8 @@ export class Session {
     const isUp = this.#link.isUp;
     if (isUp) this.#link.client.publish(roster.topicOf(slot), "", { qos: 1, retain: true });
     await this.#link.close({ endSession: true });
-    if (!isUp) throw notConnected(settings.place, `is away: a session was not ended, and expires in ${settings.sessionExpiry} s`, true);
+    if (isUp) return roster.foresee(slot, "ended");
+    throw notConnected(settings.place, `is away: a session was not ended, and expires in ${settings.sessionExpiry} s`, true);
   }
 
   /** Ends the connection as a process that dies does. */
