@@ -80,10 +80,34 @@ suite("a connection to Pulsar", () => {
 
     expect((await publishing).filter(({ status }) => status === "failed")).toEqual([]);
     await vi.waitFor(() => expect(new Set(handled.map(({ id }) => id)).size).toBe(3_001), patience);
-    for (const ofKey of Map.groupBy(handled, ({ key }) => key).values()) {
-      const firsts = [...new Set(ofKey.map(({ id }) => Number(id)))];
-      expect(firsts).toEqual(firsts.toSorted((one, other) => one - other));
-    }
+    expectEachKeyInOrder(handled);
+  });
+
+  test("no message overtakes another one of its key when a subscriber is gone without a word and others take over its keys", async () => {
+    const stream = randomUUID();
+    const [publisher, first, ...others] = [await open(), await open(), await open(), await open()];
+    const begun: Message[] = [];
+    const byFirst = new Set<string>();
+    const handle = async (message: Message): Promise<void> => {
+      begun.push(message);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    await first.subscribe(stream, async (_ctx, message) => {
+      byFirst.add(message.id);
+      await handle(message);
+    });
+    for (const other of others) await other.subscribe(stream, (_ctx, message) => handle(message));
+
+    const publishing = publisher.publishBatch(
+      stream,
+      Array.from({ length: 3_000 }, (_, index) => order(index)),
+    );
+    await vi.waitFor(() => expect(byFirst.size).toBeGreaterThan(50), patience);
+    await bench.wayOf(first).cut();
+    await publishing;
+    await vi.waitFor(() => expect(new Set(begun.map(({ id }) => id)).size).toBe(3_000), patience);
+
+    expectEachKeyInOrder(begun);
   });
 
   test("a way that swallows everything and closes nothing is noticed by its silence", async () => {
@@ -182,6 +206,14 @@ suite("a connection to Pulsar", () => {
 
 function order(number: number): Message {
   return createMessage({ id: String(number), key: `order-${number % 20}`, source: "shop", content: "x".repeat(1_024) });
+}
+
+/** What came twice counts where it came first. */
+function expectEachKeyInOrder(messages: readonly Message[]): void {
+  for (const ofKey of Map.groupBy(messages, ({ key }) => key).values()) {
+    const firsts = [...new Set(ofKey.map(({ id }) => Number(id)))];
+    expect(firsts).toEqual(firsts.toSorted((one, other) => one - other));
+  }
 }
 
 function worker(task: string, stream: string): { readonly process: ChildProcess; readonly lines: () => readonly string[] } {
