@@ -29,12 +29,14 @@ export interface Cluster {
 export interface ClusterOptions {
   /** The address of the store, as `STORE` gives it to the service. */
   readonly store: string;
+  /** The address of a broker that they take events from, as `SOURCE` gives it. */
+  readonly source?: string;
   readonly size: number;
   readonly sink: OrderSink;
   readonly timeline: Timeline;
 }
 
-export async function startCluster({ store, size, sink, timeline }: ClusterOptions): Promise<Cluster> {
+export async function startCluster({ store, source = "", size, sink, timeline }: ClusterOptions): Promise<Cluster> {
   const running: Replica[] = [];
   const starting = new Set<Promise<void>>();
   const killedAt = new Map<string, number>();
@@ -43,7 +45,7 @@ export async function startCluster({ store, size, sink, timeline }: ClusterOptio
   const start = (): Promise<void> => {
     started += 1;
     const name = `process-${started}`;
-    const service = startOrderService({ PORT: "0", STORE: store, K_SINK: sink.addressFor(name), LOG_LEVEL: "fatal" });
+    const service = startOrderService({ PORT: "0", STORE: store, SOURCE: source, K_SINK: sink.addressFor(name), LOG_LEVEL: "fatal" });
     const ready = service.ready().then((url) => {
       running.push({ name, url, service });
       starting.delete(ready);

@@ -6,7 +6,11 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const server = fileURLToPath(new URL("../../examples/01-orders/server.ts", import.meta.url));
 
 /** The variables the service knows; one that is left out is absent for it, whatever the tests were started with. */
-export type ServiceEnvironment = Readonly<Partial<Record<"PORT" | "HOST" | "STORE" | "K_SINK" | "LOG_LEVEL", string>>>;
+export type ServiceEnvironment = Readonly<
+  Partial<Record<"PORT" | "HOST" | "STORE" | "SOURCE" | "STREAM" | "K_SINK" | "LOG_LEVEL", string>>
+>;
+
+const variables = ["PORT", "HOST", "STORE", "SOURCE", "STREAM", "K_SINK", "K_CE_OVERRIDES", "SWEEP_ON", "LOG_LEVEL"];
 
 /** The example's order service in a process of its own, from its start to its end. */
 export interface OrderService {
@@ -34,7 +38,7 @@ export interface ServiceOptions {
 export function startOrderService(environment: ServiceEnvironment, { prefix = [], folder = root }: ServiceOptions = {}): OrderService {
   const node = [process.execPath, "-C", "@event-driver/source", "--disable-warning=ExperimentalWarning", server];
   const [command = "", ...parameters] = [...prefix, ...node];
-  const absent = { PORT: undefined, HOST: undefined, STORE: undefined, K_SINK: undefined, K_CE_OVERRIDES: undefined, LOG_LEVEL: undefined };
+  const absent = Object.fromEntries(variables.map((variable) => [variable, undefined]));
   const child = spawn(command, parameters, {
     cwd: folder,
     env: { ...process.env, ...absent, ...environment },
