@@ -195,11 +195,17 @@ suite("who has a name", () => {
 
   test("unsubscribe removes the queue of a name, unless another connection has it", async () => {
     const [one, other, stream] = [await connected(), await connected(), crypto.randomUUID()];
-    const [first, second] = [await one.subscribe(stream, collector().handle), await other.subscribe(stream, collector().handle)];
+    const staying = await other.pull(stream, { maxInFlight: 1 });
+    for (const message of orders(2, 2)) await one.publish(stream, message);
+    const held = await next(staying);
+    const leaving = await one.pull(stream, { maxInFlight: 1 });
+    await next(leaving);
 
-    await first.unsubscribe();
-    expect(await hasQueue(stream)).toBe(true);
-    await second.unsubscribe();
+    await leaving.unsubscribe({ limit: 0 });
+    expect(await waitingIn(stream)).toBe(1);
+    await held.ack();
+    await (await next(staying)).ack();
+    await staying.unsubscribe();
 
     expect(await hasQueue(stream)).toBe(false);
   });
