@@ -12,7 +12,7 @@ import {
 import type { RunCase } from "../harness/result.ts";
 import { type Cost, startStopwatch } from "../harness/stopwatch.ts";
 import { type BrokerName, type Measured, onBroker, withStream } from "../workloads/streams/brokers.ts";
-import { ourClient, ours, type StreamBroker, type StreamConsumer, type StreamPublisher } from "../workloads/streams/clients.ts";
+import { ourClient, ours, type StreamConsumer, type StreamPublisher } from "../workloads/streams/clients.ts";
 import { newMessages, newPosition } from "../workloads/streams/messages.ts";
 
 /** How near to the rate of the bare client ours has to come. */
@@ -43,7 +43,7 @@ export const publishing =
       });
 
       const samples = await alternate([client, broker.bare].map(contestant), roundsOf(quick));
-      return report(samples, broker, []);
+      return report(samples, [broker.bare], []);
     });
 
 /** Receives messages with a handler that does nothing, and acknowledges them after it. */
@@ -68,11 +68,11 @@ export const consuming =
         // Where messages stay, everyone reads the same ones.
         if (broker.isLog) await client.publish(stream, newMessages(count));
         return alternate(
-          [client, broker.bare, ...broker.others].map((consumer) => contestant(consumer, stream)),
+          [client, broker.bare, broker.reading, ...broker.others].map((consumer) => contestant(consumer, stream)),
           roundsOf(quick),
         );
       });
-      return report(samples, broker, broker.others);
+      return report(samples, [broker.bare, broker.reading], broker.others);
     });
 
 interface Consumption {
@@ -100,15 +100,19 @@ function roundsOf(quick: boolean): Rounds {
   return quick ? { warmUp: 1, measured: 3 } : { warmUp: 3, measured: 9 };
 }
 
-function report(samples: Samples<Cost>, { bare }: StreamBroker, others: readonly StreamConsumer[]): Measured {
+interface Contender {
+  readonly name: string;
+}
+
+function report(samples: Samples<Cost>, bare: readonly Contender[], others: readonly Contender[]): Measured {
   const wall = samplesOf(samples, (cost) => cost.wall);
   const cpu = samplesOf(samples, (cost) => cost.cpu);
   return {
     measurements: [...rates(wall, "messages/s"), ...measurements(cpu, "µs CPU")],
     checks: [
-      rateRatio(wall, ours, bare.name, near),
+      ...bare.map(({ name }) => rateRatio(wall, ours, name, near)),
       ...others.map(({ name }) => rateRatio(wall, ours, name, ahead)),
-      ...[bare, ...others].map(({ name }) => costRatio(cpu, ours, name)),
+      ...[...bare, ...others].map(({ name }) => costRatio(cpu, ours, name)),
     ],
   };
 }

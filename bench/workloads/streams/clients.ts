@@ -1,8 +1,8 @@
 import type { Message } from "event-driver";
 import type { Connection } from "event-driver/streams";
 
-/** Handles one message, which is acknowledged when it has returned. */
-export type Handle = () => void;
+/** Handles one message, which is acknowledged when it has returned. What it is given is what its client has made of the record. */
+export type Handle = (message: unknown) => void;
 
 /** One way to send. */
 export interface StreamPublisher {
@@ -29,6 +29,8 @@ export interface StreamClient extends StreamPublisher, StreamConsumer {}
 export interface StreamBroker {
   readonly connection: Connection;
   readonly bare: StreamClient;
+  /** The same client, which also reads of each record what ours hands over: id, key, source, type, time, and the content as text. */
+  readonly reading: StreamConsumer;
   /** Further ones that only receive. */
   readonly others: readonly StreamConsumer[];
   /** Whether streams keep their messages, so that many can read the same ones. */
@@ -54,7 +56,7 @@ export function ourClient(connection: Connection): StreamClient {
       await subscription.close();
     },
     async consume(stream, name, handle) {
-      const subscription = await connection.subscribe(stream, async () => handle(), {
+      const subscription = await connection.subscribe(stream, async (_ctx, message) => handle(message), {
         name,
         maxInFlight: inFlight,
         backfill: isLog(connection),

@@ -1,5 +1,15 @@
 import { kafkaConnection } from "@event-driver/kafka";
-import { Admin, Consumer, type Message as KafkaMessage, MessagesStreamModes, Producer, stringSerializers } from "@platformatic/kafka";
+import {
+  Admin,
+  type CommitOptionsPartition,
+  Consumer,
+  type ConsumerOptions,
+  type Message as KafkaMessage,
+  MessagesStreamModes,
+  Producer,
+  stringDeserializers,
+  stringSerializers,
+} from "@platformatic/kafka";
 import { Kafka as KafkaJs, logLevel } from "kafkajs";
 
 import { inFlight, inLanes, type StreamBroker, type StreamClient, type StreamConsumer } from "./clients.ts";
@@ -24,7 +34,7 @@ export async function openKafka(url: string): Promise<StreamBroker> {
   const producer = new Producer({ ...options, serializers: stringSerializers, idempotent: true });
 
   const bare: StreamClient = {
-    name: "@platformatic/kafka",
+    ...consumer("@platformatic/kafka", options, (message) => message),
     publish: (topic, messages) =>
       inLanes(chunks(messages, batch), inFlight / batch, (chunk) =>
         producer.send({
@@ -43,37 +53,11 @@ export async function openKafka(url: string): Promise<StreamBroker> {
           })),
         }),
       ),
-    async prepare() {},
-    async consume(topic, groupId, handle) {
-      const consumer = new Consumer({ ...options, groupId });
-      const messages = await consumer.consume({ topics: [topic], mode: MessagesStreamModes.EARLIEST, autocommit: false });
-      const done = new Map<number, KafkaMessage>();
-      messages.on("data", (message) => {
-        handle();
-        done.set(message.partition, message);
-      });
-      const commit = async (): Promise<void> => {
-        const offsets = Array.from(done.values(), ({ partition, offset, leaderEpoch }) => ({
-          topic,
-          partition,
-          offset: offset + 1n,
-          leaderEpoch,
-        }));
-        done.clear();
-        if (offsets.length > 0) await consumer.commit({ offsets });
-      };
-      const timer = setInterval(() => void commit(), commitEvery);
-      return async () => {
-        clearInterval(timer);
-        await commit();
-        await messages.close();
-        await consumer.close();
-      };
-    },
   };
   return {
     connection,
     bare,
+    reading: consumer("@platformatic/kafka, reading the event", { ...options, deserializers: stringDeserializers }, eventOf),
     others: [kafkaJs(broker), nestOnKafka(broker)],
     isLog: true,
     async remove(topic) {
@@ -87,6 +71,50 @@ export async function openKafka(url: string): Promise<StreamBroker> {
   };
 }
 
+function consumer<Part>(
+  name: string,
+  options: Omit<ConsumerOptions<Part, Part, Part, Part>, "groupId">,
+  read: (message: KafkaMessage<Part, Part, Part, Part>) => unknown,
+): StreamConsumer {
+  return {
+    name,
+    async prepare() {},
+    async consume(topic, groupId, handle) {
+      const opened = new Consumer({ ...options, groupId });
+      const messages = await opened.consume({ topics: [topic], mode: MessagesStreamModes.EARLIEST, autocommit: false });
+      const done = new Map<number, CommitOptionsPartition>();
+      messages.on("data", (message) => {
+        handle(read(message));
+        const { partition, offset, leaderEpoch } = message;
+        done.set(partition, { topic, partition, offset: offset + 1n, leaderEpoch });
+      });
+      const commit = async (): Promise<void> => {
+        const offsets = [...done.values()];
+        done.clear();
+        if (offsets.length > 0) await opened.commit({ offsets });
+      };
+      const timer = setInterval(() => void commit(), commitEvery);
+      return async () => {
+        clearInterval(timer);
+        await commit();
+        await messages.close();
+        await opened.close();
+      };
+    },
+  };
+}
+
+function eventOf({ key, value, headers }: KafkaMessage<string, string, string, string>): unknown {
+  return {
+    id: headers.get("ce_id"),
+    key,
+    source: headers.get("ce_source"),
+    type: headers.get("ce_type"),
+    time: headers.get("ce_time"),
+    content: value,
+  };
+}
+
 /** The client that most services have, by the way that its documentation begins with. */
 function kafkaJs(broker: string): StreamConsumer {
   const client = new KafkaJs({ clientId: "bench", brokers: [broker], logLevel: logLevel.NOTHING });
@@ -97,7 +125,7 @@ function kafkaJs(broker: string): StreamConsumer {
       const consumer = client.consumer({ groupId });
       await consumer.connect();
       await consumer.subscribe({ topics: [topic], fromBeginning: true });
-      await consumer.run({ eachMessage: async () => handle() });
+      await consumer.run({ eachMessage: async ({ message }) => handle(message) });
       return () => consumer.disconnect();
     },
   };

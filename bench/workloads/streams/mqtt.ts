@@ -1,7 +1,7 @@
 import { mqttConnection } from "@event-driver/mqtt";
-import { connectAsync, type IClientOptions, type MqttClient } from "mqtt";
+import { connectAsync, type IClientOptions, type IPublishPacket, type MqttClient } from "mqtt";
 
-import { inFlight, inLanes, type StreamBroker, type StreamClient } from "./clients.ts";
+import { inFlight, inLanes, type StreamBroker, type StreamClient, type StreamConsumer } from "./clients.ts";
 import { contentType, eventType } from "./messages.ts";
 
 /** Seconds that the broker keeps a session. */
@@ -13,7 +13,7 @@ export async function openMqtt(url: string): Promise<StreamBroker> {
   const publisher = await connectAsync(url, { protocolVersion: 5 });
 
   const bare: StreamClient = {
-    name: "mqtt",
+    ...consumer("mqtt", url, (packet) => packet),
     publish: (topic, messages) =>
       inLanes(messages, inFlight, ({ id, key, source, time = "", content }) =>
         publisher.publishAsync(topic, Buffer.from(content), {
@@ -24,19 +24,11 @@ export async function openMqtt(url: string): Promise<StreamBroker> {
           },
         }),
       ),
-    async prepare(topic, position) {
-      const client = await openSession(url, position);
-      await client.subscribeAsync(`$share/${position}/${topic}`, { qos: 1 });
-      await client.endAsync();
-    },
-    async consume(_topic, position, handle) {
-      const client = await openSession(url, position, handle);
-      return () => client.endAsync(false, { properties: { sessionExpiryInterval: 0 } });
-    },
   };
   return {
     connection,
     bare,
+    reading: consumer("mqtt, reading the event", url, eventOf),
     others: [],
     isLog: false,
     // What is left is a session, which ends by itself.
@@ -48,8 +40,23 @@ export async function openMqtt(url: string): Promise<StreamBroker> {
   };
 }
 
+function consumer(name: string, url: string, read: (packet: IPublishPacket) => unknown): StreamConsumer {
+  return {
+    name,
+    async prepare(topic, position) {
+      const client = await openSession(url, position);
+      await client.subscribeAsync(`$share/${position}/${topic}`, { qos: 1 });
+      await client.endAsync();
+    },
+    async consume(_topic, position, handle) {
+      const client = await openSession(url, position, (packet) => handle(read(packet)));
+      return () => client.endAsync(false, { properties: { sessionExpiryInterval: 0 } });
+    },
+  };
+}
+
 /** The session that is a position. What waits in it comes as soon as it is opened, so whoever handles that must be there before. */
-async function openSession(url: string, clientId: string, handle?: () => void): Promise<MqttClient> {
+async function openSession(url: string, clientId: string, handle?: (packet: IPublishPacket) => void): Promise<MqttClient> {
   const options: IClientOptions = {
     protocolVersion: 5,
     clientId,
@@ -57,11 +64,16 @@ async function openSession(url: string, clientId: string, handle?: () => void): 
     properties: { sessionExpiryInterval: sessionExpiry, receiveMaximum: inFlight },
     ...(handle !== undefined && {
       // It acknowledges when this has called back.
-      customHandleAcks: (_topic, _message, _packet, done) => {
-        handle();
+      customHandleAcks: (_topic, _message, packet, done) => {
+        handle(packet);
         done(0);
       },
     }),
   };
   return connectAsync(url, options);
+}
+
+function eventOf({ properties, payload }: IPublishPacket): unknown {
+  const { id, key, source, type, time } = properties?.userProperties ?? {};
+  return { id, key, source, type, time, content: payload.toString() };
 }

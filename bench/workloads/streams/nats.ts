@@ -1,8 +1,8 @@
 import { natsConnection } from "@event-driver/nats";
-import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { type JsMsg, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, headers } from "@nats-io/transport-node";
 
-import { inFlight, inLanes, type StreamBroker, type StreamClient } from "./clients.ts";
+import { inFlight, inLanes, type StreamBroker, type StreamClient, type StreamConsumer } from "./clients.ts";
 import { contentType, eventType } from "./messages.ts";
 
 /** NATS JetStream, and its client as one would use it by hand. */
@@ -12,8 +12,29 @@ export async function openNats(url: string): Promise<StreamBroker> {
   const manager = await jetstreamManager(client);
   const stream = jetstream(client);
 
+  const consumer = (name: string, read: (message: JsMsg) => unknown): StreamConsumer => ({
+    name,
+    async prepare() {},
+    async consume(place, position, handle) {
+      const durable = { durable_name: position, ack_policy: "explicit", deliver_policy: "all", max_ack_pending: inFlight } as const;
+      await manager.consumers.add(place, durable);
+      const opened = await stream.consumers.get(place, position);
+      const messages = await opened.consume({
+        max_messages: inFlight,
+        callback(message) {
+          handle(read(message));
+          message.ack();
+        },
+      });
+      return async () => {
+        await messages.close();
+        await client.flush();
+        await opened.delete();
+      };
+    },
+  });
   const bare: StreamClient = {
-    name: "@nats-io/jetstream",
+    ...consumer("@nats-io/jetstream", (message) => message),
     publish: (subject, messages) =>
       inLanes(messages, inFlight, ({ id, key, source, time = "", content }) => {
         const fields = headers();
@@ -26,32 +47,11 @@ export async function openNats(url: string): Promise<StreamBroker> {
         fields.set("ce-datacontenttype", contentType);
         return stream.publish(subject, content, { msgID: id, headers: fields });
       }),
-    async prepare() {},
-    async consume(name, position, handle) {
-      await manager.consumers.add(name, {
-        durable_name: position,
-        ack_policy: "explicit",
-        deliver_policy: "all",
-        max_ack_pending: inFlight,
-      });
-      const consumer = await stream.consumers.get(name, position);
-      const messages = await consumer.consume({
-        max_messages: inFlight,
-        callback(message) {
-          handle();
-          message.ack();
-        },
-      });
-      return async () => {
-        await messages.close();
-        await client.flush();
-        await consumer.delete();
-      };
-    },
   };
   return {
     connection,
     bare,
+    reading: consumer("@nats-io/jetstream, reading the event", eventOf),
     others: [],
     isLog: true,
     remove: async (name) => void (await manager.streams.delete(name)),
@@ -59,5 +59,17 @@ export async function openNats(url: string): Promise<StreamBroker> {
       await connection.close();
       await client.close();
     },
+  };
+}
+
+function eventOf(message: JsMsg): unknown {
+  const { headers: fields } = message;
+  return {
+    id: fields?.get("ce-id"),
+    key: fields?.get("ce-key"),
+    source: fields?.get("ce-source"),
+    type: fields?.get("ce-type"),
+    time: fields?.get("ce-time"),
+    content: message.string(),
   };
 }

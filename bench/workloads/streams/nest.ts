@@ -37,8 +37,8 @@ export function nestOnRabbitmq(
 ): StreamConsumer {
   const onMessage =
     (handle: Handle) =>
-    (_data: unknown, context: RmqContext): void => {
-      handle();
+    (data: unknown, context: RmqContext): void => {
+      handle(data);
       context.getChannelRef().ack(context.getMessage());
     };
   return {

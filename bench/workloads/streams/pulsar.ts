@@ -2,7 +2,7 @@ import { pulsarConnection } from "@event-driver/pulsar";
 import { once } from "node:events";
 import { WebSocket } from "ws";
 
-import { inFlight, inLanes, type StreamBroker, type StreamClient } from "./clients.ts";
+import { inFlight, inLanes, type StreamBroker, type StreamClient, type StreamConsumer } from "./clients.ts";
 import { contentType, eventType } from "./messages.ts";
 
 /** Pulsar, and its WebSocket API as one would use it by hand. */
@@ -25,8 +25,20 @@ export async function openPulsar(url: string): Promise<StreamBroker> {
     return producer;
   };
 
+  const consumer = (name: string, read: (received: Received) => unknown): StreamConsumer => ({
+    name,
+    async prepare() {},
+    async consume(stream, position, handle) {
+      const address = addressOf("consumer", `${stream}/${position}?${consumption}`);
+      const opened = await open(address, (socket, received) => {
+        handle(read(received));
+        socket.send(JSON.stringify({ messageId: received.messageId }));
+      });
+      return () => close(opened);
+    },
+  });
   const bare: StreamClient = {
-    name: "ws",
+    ...consumer("ws", ({ payload }) => Buffer.from(payload, "base64")),
     async publish(stream, messages) {
       const producer = await producerOf(stream);
       await inLanes(messages, inFlight, ({ id, key, source, time = "", content }) => {
@@ -42,19 +54,11 @@ export async function openPulsar(url: string): Promise<StreamBroker> {
         return new Promise<void>((resolve) => answers.set(id, resolve));
       });
     },
-    async prepare() {},
-    async consume(stream, position, handle) {
-      const socket = await open(addressOf("consumer", `${stream}/${position}?${consumption}`), (consumer, { messageId, payload }) => {
-        Buffer.from(payload, "base64");
-        handle();
-        consumer.send(JSON.stringify({ messageId }));
-      });
-      return () => close(socket);
-    },
   };
   return {
     connection,
     bare,
+    reading: consumer("ws, reading the event", eventOf),
     others: [],
     isLog: true,
     async remove(stream) {
@@ -70,7 +74,14 @@ export async function openPulsar(url: string): Promise<StreamBroker> {
 interface Received {
   readonly context: string;
   readonly messageId: string;
+  readonly key: string;
+  readonly properties: Readonly<Record<string, string>>;
   readonly payload: string;
+}
+
+function eventOf({ key, properties, payload }: Received): unknown {
+  const { ce_id: id, ce_source: source, ce_type: type, ce_time: time } = properties;
+  return { id, key, source, type, time, content: Buffer.from(payload, "base64").toString() };
 }
 
 async function open(address: string, onMessage: (socket: WebSocket, received: Received) => void): Promise<WebSocket> {

@@ -1,8 +1,8 @@
 import { rabbitmqConnection } from "@event-driver/rabbitmq";
-import { Connection, ConsumerStatus } from "rabbitmq-client";
+import { type AsyncMessage, Connection, ConsumerStatus } from "rabbitmq-client";
 import { once } from "node:events";
 
-import { inFlight, inLanes, type StreamBroker, type StreamClient } from "./clients.ts";
+import { inFlight, inLanes, type StreamBroker, type StreamClient, type StreamConsumer } from "./clients.ts";
 import { contentType, eventType } from "./messages.ts";
 import { nestOnRabbitmq } from "./nest.ts";
 
@@ -22,8 +22,23 @@ export async function openRabbitmq(url: string): Promise<StreamBroker> {
     await client.queueBind({ queue, exchange: stream, routingKey: "" });
   };
 
+  const consumer = (name: string, read: (message: AsyncMessage) => unknown): StreamConsumer => ({
+    name,
+    prepare,
+    async consume(stream, position, handle) {
+      const opened = client.createConsumer(
+        { queue: queueOf(stream, position), queueOptions: { passive: true }, qos: { prefetchCount: inFlight } },
+        (message) => {
+          handle(read(message));
+          return ConsumerStatus.ACK;
+        },
+      );
+      await once(opened, "ready");
+      return () => opened.close();
+    },
+  });
   const bare: StreamClient = {
-    name: "rabbitmq-client",
+    ...consumer("rabbitmq-client", (message) => message),
     publish: (exchange, messages) =>
       inLanes(messages, inFlight, ({ id, key, source, time = "", content }) =>
         publisher.send(
@@ -45,22 +60,11 @@ export async function openRabbitmq(url: string): Promise<StreamBroker> {
           Buffer.from(content),
         ),
       ),
-    prepare,
-    async consume(stream, position, handle) {
-      const consumer = client.createConsumer(
-        { queue: queueOf(stream, position), queueOptions: { passive: true }, qos: { prefetchCount: inFlight } },
-        () => {
-          handle();
-          return ConsumerStatus.ACK;
-        },
-      );
-      await once(consumer, "ready");
-      return () => consumer.close();
-    },
   };
   return {
     connection,
     bare,
+    reading: consumer("rabbitmq-client, reading the event", eventOf),
     isLog: false,
     others: [nestOnRabbitmq(url, queueOf, prepare)],
     async remove(stream) {
@@ -72,5 +76,17 @@ export async function openRabbitmq(url: string): Promise<StreamBroker> {
       await publisher.close();
       await client.close();
     },
+  };
+}
+
+/** The client has read the JSON of the content already: it does that for whoever says that it is some. */
+function eventOf({ headers = {}, body }: AsyncMessage): unknown {
+  return {
+    id: headers["cloudEvents:id"],
+    key: headers["cloudEvents:key"],
+    source: headers["cloudEvents:source"],
+    type: headers["cloudEvents:type"],
+    time: headers["cloudEvents:time"],
+    content: body,
   };
 }
