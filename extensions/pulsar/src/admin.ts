@@ -1,5 +1,5 @@
-import { type IncomingMessage, request as requestHttp, type RequestOptions } from "node:http";
-import { request as requestHttps } from "node:https";
+import { type IncomingMessage, request as requestHttp } from "node:http";
+import { request as requestHttps, type RequestOptions } from "node:https";
 import { text } from "node:stream/consumers";
 
 import { EventDriverError, quote } from "event-driver";
@@ -191,8 +191,9 @@ async function askFollowing(first: URL, question: Question, settings: PulsarSett
 async function ask(url: URL, { method, body }: Question, settings: PulsarSettings): Promise<IncomingMessage> {
   const { socket, connectTimeout, token: tokenOf } = settings;
   const token = await tokenOf();
-  const { ca, cert, key, pfx, passphrase, rejectUnauthorized, headers } = socket;
-  const options: RequestOptions & Pick<typeof socket, "ca" | "cert" | "key" | "pfx" | "passphrase" | "rejectUnauthorized"> = {
+  const { agent: _forSockets, headers, ...tls } = socket;
+  const options: RequestOptions = {
+    ...tls,
     method,
     timeout: connectTimeout,
     headers: {
@@ -200,12 +201,6 @@ async function ask(url: URL, { method, body }: Question, settings: PulsarSetting
       ...(body !== undefined && { "content-type": "application/json" }),
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
     },
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-    ...(pfx !== undefined && { pfx }),
-    ...(passphrase !== undefined && { passphrase }),
-    ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
   };
   return new Promise((resolve, reject) => {
     const request = (url.protocol === "https:" ? requestHttps : requestHttp)(url, options, resolve);

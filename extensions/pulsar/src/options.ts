@@ -1,6 +1,7 @@
 import type { BindingOptions } from "@event-driver/cloudevents/bindings";
 import type { ConnectionOptions } from "event-driver/streams";
-import type { ClientOptions } from "ws";
+import type { Agent } from "node:http";
+import type { SecureContextOptions } from "node:tls";
 
 import { type Clock, invalidOption, type Logger, type Message, silentLogger, systemClock } from "event-driver";
 
@@ -59,8 +60,21 @@ export interface PulsarConnectionOptions extends ConnectionOptions, BindingOptio
    * @default every message at once
    */
   readonly deliverAt?: (stream: string, message: Message) => number | undefined;
-  /** What the sockets and, as far as it concerns TLS and headers, the administration are given: `ca`, `cert`, `key`, `headers` and others of the package `ws`. */
-  readonly socket?: ClientOptions;
+  /** What opens the sockets. All but `agent` holds for the administration, too. */
+  readonly socket?: PulsarSocketOptions;
+}
+
+/** How the server is reached. */
+export interface PulsarSocketOptions extends Pick<SecureContextOptions, "ca" | "cert" | "key" | "pfx" | "passphrase"> {
+  /** Sent with each request. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * Whether a certificate that nobody trusted has signed is refused.
+   * @default true
+   */
+  readonly rejectUnauthorized?: boolean;
+  /** For a proxy on the way. */
+  readonly agent?: Agent;
 }
 
 /** What only Pulsar has, for one subscription. */
@@ -103,7 +117,7 @@ export interface PulsarSettings {
   readonly heartbeat: number;
   readonly lagInterval: number;
   readonly deliverAt: (stream: string, message: Message) => number | undefined;
-  readonly socket: ClientOptions;
+  readonly socket: PulsarSocketOptions;
   readonly clock: Clock;
   readonly logger: Logger;
 }
