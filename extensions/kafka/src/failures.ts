@@ -6,6 +6,11 @@ export function isProtocolError(error: unknown, ...ids: readonly string[]): bool
   return error instanceof Error && ids.some((id) => findErrorBy(error, "apiId", id) !== null);
 }
 
+/** Whether a broker has answered and does not let us in: it will not be otherwise the next time. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && (findErrorBy(error, "code", "PLT_KFK_AUTHENTICATION") !== null || isProtocolError(error, ...refusals));
+}
+
 /** A topic that is missing and may not be made, or cannot be. */
 export function topicMissing(topic: string, why: string, cause?: unknown): EventDriverError {
   return new EventDriverError("ERR_TOPOLOGY", {
@@ -30,7 +35,7 @@ export function closedError(what: string): EventDriverError {
 /** An error of the client while something was asked of the broker. */
 export function brokerFailed(what: string, cause: unknown): EventDriverError {
   if (isEventDriverError(cause)) return cause;
-  const refused = isProtocolError(cause, ...refusals);
+  const refused = isRefusal(cause);
   return new EventDriverError("ERR_CONNECTION_FAILED", {
     message: `${what}: Kafka ${refused ? "refused it; give its user the right to" : "did not answer, or could not do it; try again"}`,
     retryable: !refused,

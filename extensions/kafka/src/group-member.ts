@@ -85,13 +85,23 @@ export class GroupMember {
     this.#leaving.clear();
   }
 
-  /** Leaves, as far as the broker can be reached. What is not committed is given up. */
-  async leave(): Promise<void> {
+  /**
+   * Leaves, as far as the broker can be reached. What is not committed is given up. A static member says nothing: it may be back before the group goes on
+   * without it.
+   */
+  async leave({ isStatic }: { readonly isStatic: boolean }): Promise<void> {
+    const { consumer } = this.#options;
     this.#ended.abort();
-    await this.#options.consumer.close(true);
-    for (const partition of this.partitions) lose(partition, "its subscription has left");
-    this.#partitions.clear();
-    this.#leaving.clear();
+    try {
+      // The client says goodbye over the connection that it has, and never opens one for it.
+      if (isStatic) await consumer.connections.close();
+      await consumer.close(true);
+    } finally {
+      await consumer.connections.close();
+      for (const partition of this.partitions) lose(partition, "its subscription has left");
+      this.#partitions.clear();
+      this.#leaving.clear();
+    }
   }
 
   async #join(): Promise<void> {

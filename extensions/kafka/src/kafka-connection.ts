@@ -4,6 +4,7 @@ import { type Connection, type ConnectionFeatures, createConnection } from "even
 
 import { type KafkaConnectionOptions, type KafkaNative, type KafkaSettings, settingsOf } from "./options.ts";
 import { KafkaTransport } from "./kafka-transport.ts";
+import { isRefusal } from "./failures.ts";
 
 /** What a connection to Kafka can do. With `retryTopics` its `delay` is true. */
 export const kafkaFeatures: ConnectionFeatures = {
@@ -45,7 +46,7 @@ export async function kafkaConnection(options: KafkaConnectionOptions): Promise<
   });
   const connection = Object.assign(createConnection(transport, options), { transactional: () => transport.transactional() });
   try {
-    await answered(transport.open(), settings);
+    await opened(transport, settings);
     return connection;
   } catch (error) {
     await connection.close({ limit: 0 });
@@ -53,22 +54,26 @@ export async function kafkaConnection(options: KafkaConnectionOptions): Promise<
   }
 }
 
-async function answered(opening: Promise<void>, { clock, connectTimeout }: KafkaSettings): Promise<void> {
-  let cancel: (() => void) | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    cancel = clock.after(connectTimeout, () => reject(new Error(`no answer within ${connectTimeout} ms`)));
+async function opened(transport: KafkaTransport, { clock, connectTimeout }: KafkaSettings): Promise<void> {
+  const late = new AbortController();
+  const cancel = clock.after(connectTimeout, () => late.abort(new Error(`no answer within ${connectTimeout} ms`)));
+  const isLate = new Promise<never>((_resolve, reject) => {
+    // What was tried last has until the next turn to say what was wrong.
+    late.signal.addEventListener("abort", () => clock.after(0, () => reject(late.signal.reason)), { once: true });
   });
   try {
-    await Promise.race([opening, late]);
+    await Promise.race([transport.open(late.signal), isLate]);
   } finally {
-    cancel?.();
+    cancel();
   }
 }
 
 function notConnected({ servers }: KafkaSettings, cause: unknown): EventDriverError {
+  const refused = isRefusal(cause);
+  const what = refused ? "refuses us; check the credentials" : "answers; check the address and TLS, or try again when one is up";
   return new EventDriverError("ERR_CONNECTION_FAILED", {
-    message: `no Kafka broker answers at ${servers.join(", ")}; check the address, TLS and credentials, or try again when one is up`,
-    retryable: true,
+    message: `${refused ? "a" : "no"} Kafka broker at ${servers.join(", ")} ${what}`,
+    retryable: !refused,
     cause,
   });
 }

@@ -1,5 +1,6 @@
 import type { Binding } from "@event-driver/cloudevents/bindings";
-import { invalidOption, type Message, type PassThrough } from "event-driver";
+import type { Admin, Producer } from "@platformatic/kafka";
+import { invalidOption, type Message, type PassThrough, sleep } from "event-driver";
 import type {
   ConnectionFeatures,
   Sink,
@@ -9,11 +10,10 @@ import type {
   TransportPublishOptions,
 } from "event-driver/streams";
 
-import { Admin, Producer } from "@platformatic/kafka";
-
 import type { KafkaNative, KafkaSettings } from "./options.ts";
 
-import { brokerFailed, closedError, groupBusy } from "./failures.ts";
+import { adminClient, idempotentProducer } from "./clients.ts";
+import { brokerFailed, closedError, groupBusy, isRefusal } from "./failures.ts";
 import { requireNative } from "./options.ts";
 import { type OutgoingRecord, RecordWriter } from "./record-writer.ts";
 import { RetryTopics } from "./retry-topics.ts";
@@ -46,17 +46,11 @@ export class KafkaTransport implements Transport<KafkaNative> {
 
   constructor(options: KafkaTransportOptions) {
     const { settings, features } = options;
-    const { clientOptions, servers, connectTimeout, batchBytes, compression } = settings;
-    const base = { connectTimeout, ...clientOptions, bootstrapBrokers: [...servers], strict: false };
+    const { batchBytes, compression } = settings;
     this.#options = options;
     this.features = features;
-    this.#admin = new Admin({ ...base, retries: 3, retryDelay: 250 });
-    // The same request again, for ever: the broker knows it by its sequence, so that nothing is written twice.
-    this.#producer = new Producer({
-      ...base,
-      idempotent: true,
-      retryDelay: (_client, _operation, attempt) => Math.min(2_000, 50 * 2 ** attempt),
-    });
+    this.#admin = adminClient(settings);
+    this.#producer = idempotentProducer(settings);
     this.#topology = new Topology(this.#admin, settings);
     this.#writer = new RecordWriter({ producer: this.#producer, topology: this.#topology, batchBytes, compression, clock: settings.clock });
     this.#watch = new Watch({
@@ -72,12 +66,22 @@ export class KafkaTransport implements Transport<KafkaNative> {
   }
 
   /**
-   * Resolves when a broker has answered.
+   * Resolves when a broker has answered. It is tried again until then, or until `signal` aborts.
    *
-   * @throws the client's error
+   * @throws the client's error, and as its own when a broker has refused us
    */
-  async open(): Promise<void> {
-    await this.#admin.metadata({ topics: [], forceUpdate: true });
+  async open(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options.settings;
+    for (;;) {
+      try {
+        await this.#admin.metadata({ topics: [], forceUpdate: true, retries: 0 });
+        return;
+      } catch (error) {
+        if (signal.aborted || isRefusal(error)) throw error;
+        await sleep(clock, pauseAfterError, signal).catch(() => {});
+        if (signal.aborted) throw error;
+      }
+    }
   }
 
   /** A stage behind which {@link transactionOf} publishes. */
@@ -115,6 +119,7 @@ export class KafkaTransport implements Transport<KafkaNative> {
       listener: () => this.#listener,
       onClient: (client) => this.#watch.add(client),
       outbox: this.#outbox,
+      onClosed: (closed) => this.#subscriptions.delete(closed),
     });
     this.#subscriptions.add(subscription);
     try {
@@ -125,7 +130,6 @@ export class KafkaTransport implements Transport<KafkaNative> {
       await subscription.start();
       return subscription;
     } catch (error) {
-      this.#subscriptions.delete(subscription);
       await subscription.close();
       throw brokerFailed(`stream ${request.stream} was not subscribed to`, error);
     }
@@ -156,12 +160,15 @@ export class KafkaTransport implements Transport<KafkaNative> {
   ): Promise<void> {
     const isolation = native?.isolation ?? this.#options.settings.fetch.isolation;
     const isFresh = reset || !durable;
-    if (!isFresh && (await this.#topology.committed(group, topic)).size > 0) return;
+    if (!isFresh && (await this.#topology.hasPosition(group, topic))) return;
     const isSet = await this.#topology.setPositions(group, topic, await this.#topology.starts(topic, backfill, isolation));
     // Otherwise it has members, and whoever joined first has seen to it.
     if (!isSet && reset) throw groupBusy(stream, name, undefined);
   }
 }
+
+/** Milliseconds. */
+const pauseAfterError = 100;
 
 function outgoing({ headers, key, body }: ReturnType<Binding["write"]>): OutgoingRecord {
   return {

@@ -1,7 +1,7 @@
 import type { Binding } from "@event-driver/cloudevents/bindings";
+import type { ConnectionPool, Consumer, Producer } from "@platformatic/kafka";
 import type { Sink, SubscribeRequest, TransportListener, TransportSubscription } from "event-driver/streams";
 
-import { ConnectionPool, Consumer, Producer } from "@platformatic/kafka";
 import { randomUUID } from "node:crypto";
 
 import type { KafkaNative, KafkaSettings } from "./options.ts";
@@ -9,6 +9,7 @@ import type { OutgoingRecord } from "./record-writer.ts";
 import type { Topology } from "./topology.ts";
 import type { Outbox } from "./transactions.ts";
 
+import { fetchPool, groupConsumer, transactionalProducer } from "./clients.ts";
 import { Deliveries, type Retries } from "./deliveries.ts";
 import { Fetcher } from "./fetcher.ts";
 import { GroupMember, type Place } from "./group-member.ts";
@@ -29,6 +30,7 @@ export interface SubscriptionOptions {
   /** Told of each client that is made, to watch it. */
   readonly onClient: (client: Consumer | Producer) => void;
   readonly outbox: Outbox<OutgoingRecord>;
+  readonly onClosed: (subscription: Subscription) => void;
 }
 
 /** A member of a group, what it fetches, and what it commits. */
@@ -53,14 +55,8 @@ export class Subscription implements TransportSubscription {
     const { clock, logger, group } = settings;
     const isolation = request.native?.isolation ?? settings.fetch.isolation;
     this.#options = options;
-    this.#consumer = consumerOf(options, async () => {
-      await this.#member.beforeJoin();
-      return noMetadata;
-    });
-    this.#pool = new ConnectionPool(settings.clientOptions.clientId, {
-      connectTimeout: settings.connectTimeout,
-      ...settings.clientOptions,
-    });
+    this.#consumer = groupConsumer(settings, options.group, request.native?.instanceId, () => this.#member.beforeJoin());
+    this.#pool = fetchPool(settings);
     this.#transactions = request.native?.transactional === true ? this.#transactionsOf(this.#consumer) : undefined;
     this.#deliveries = new Deliveries({
       stream: request.stream,
@@ -124,26 +120,33 @@ export class Subscription implements TransportSubscription {
   }
 
   close(): Promise<void> {
-    return (this.#ending ??= this.#close());
+    return (this.#ending ??= this.#close({ isStatic: this.#options.request.native?.instanceId !== undefined }));
   }
 
   async forget(): Promise<void> {
-    await this.close();
+    await (this.#ending ??= this.#close({ isStatic: false }));
     const { topology, group, topics } = this.#options;
     await topology.forgetPositions(group, topics);
   }
 
-  async #close(): Promise<void> {
+  /** Never rejects: what the broker has not been told it finds out by itself. */
+  async #close({ isStatic }: { readonly isStatic: boolean }): Promise<void> {
+    const { request, topology, group, topics, onClosed } = this.#options;
     await this.stop();
     this.#cancelTick();
+    await this.#attempt(this.#commit(), "the last of what is done was not committed and is done again");
+    await this.#attempt(this.#member.leave({ isStatic }), "the group was not told that a subscription has left");
+    await this.#attempt(Promise.all([this.#pool.close(), this.#transactions?.close()]), "the clients of a subscription were not closed");
+    if (!request.durable) await this.#attempt(topology.forgetPositions(group, topics), "a position that is not durable was not removed");
+    onClosed(this);
+  }
+
+  async #attempt(ending: Promise<unknown>, failure: string): Promise<void> {
     try {
-      await this.#commit();
+      await ending;
     } catch (error) {
-      this.#warn(error, "the last of what is done was not committed and is done again");
+      this.#warn(error, failure);
     }
-    await this.#member.leave();
-    await Promise.all([this.#pool.close(), this.#transactions?.close()]);
-    if (!this.#options.request.durable) await this.#options.topology.forgetPositions(this.#options.group, this.#options.topics);
   }
 
   async #open(places: readonly Place[]): Promise<readonly Partition[]> {
@@ -182,22 +185,11 @@ export class Subscription implements TransportSubscription {
 
   #transactionsOf(consumer: Consumer): TransactionCommitter {
     const { settings, topology, outbox, group, request, onClient } = this.#options;
-    const { clientOptions, servers, connectTimeout } = settings;
     const transactionalId = `${group}/${request.native?.instanceId ?? randomUUID()}`;
     return new TransactionCommitter({
       consumer,
       newProducer() {
-        const producer = new Producer({
-          connectTimeout,
-          ...clientOptions,
-          bootstrapBrokers: [...servers],
-          idempotent: true,
-          transactionalId,
-          // For so long readers wait for a transaction whose process has died.
-          timeout: transactionTimeout,
-          retries: 20,
-          retryDelay: 100,
-        });
+        const producer = transactionalProducer(settings, transactionalId);
         onClient(producer);
         return producer;
       },
@@ -272,34 +264,4 @@ export class Subscription implements TransportSubscription {
     const { request, settings } = this.#options;
     settings.logger.warn({ stream: request.stream, name: request.name, err: error }, text);
   }
-}
-
-/** Milliseconds. */
-const transactionTimeout = 10_000;
-
-/** What the members of a group say of themselves, beside which partitions they have. */
-const noMetadata = Buffer.alloc(0);
-
-/**
- * The client tries nothing again by itself. After a commit that the group refused it would join anew and commit the same for partitions that went
- * elsewhere; see `commit` in its consumer.js.
- */
-function consumerOf({ request, settings, group: groupId }: SubscriptionOptions, protocolsMetadata: () => Promise<Buffer>): Consumer {
-  const { clientOptions, servers, connectTimeout, group } = settings;
-  return new Consumer({
-    connectTimeout,
-    ...clientOptions,
-    bootstrapBrokers: [...servers],
-    groupId,
-    ...(request.native?.instanceId !== undefined && { groupInstanceId: request.native.instanceId }),
-    groupProtocol: "classic",
-    protocols: [{ name: "cooperative-sticky", version: 3 }],
-    protocolsMetadata,
-    sessionTimeout: group.sessionTimeout,
-    rebalanceTimeout: Math.max(60_000, group.sessionTimeout),
-    heartbeatInterval: group.heartbeatInterval,
-    heartbeatStallTimeout: group.sessionTimeout,
-    autocommit: false,
-    retries: 0,
-  });
 }

@@ -45,19 +45,18 @@ export class Topology {
     this.#topics.delete(topic);
   }
 
-  /** The committed offset of each partition that has one. Waits for transactions that are just being committed. */
-  async committed(group: string, topic: string): Promise<Offsets> {
-    const partitionIndexes = indexes(await this.require(topic));
-    const [found] = await this.#admin.listConsumerGroupOffsets({
-      groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes }] }],
-      requireStable: true,
-    });
-    const partitions = found?.topics.find(({ name }) => name === topic)?.partitions ?? [];
-    return new Map(
-      partitions
-        .filter(({ committedOffset }) => committedOffset >= 0n)
-        .map(({ partitionIndex, committedOffset }) => [partitionIndex, committedOffset]),
-    );
+  /**
+   * The committed offset of each partition that has one.
+   *
+   * @throws the client's error, also as long as a transaction that would move an offset is not decided: that of a process that has died is by its timeout
+   */
+  committed(group: string, topic: string): Promise<Offsets> {
+    return this.#committed(group, topic, true);
+  }
+
+  /** Whether the group has a position in the topic. */
+  async hasPosition(group: string, topic: string): Promise<boolean> {
+    return (await this.#committed(group, topic, false)).size > 0;
   }
 
   /** The offset of each partition from which a name starts that asks for it. */
@@ -98,6 +97,20 @@ export class Topology {
     } catch (error) {
       if (!isProtocolError(error, ...foreignMembers, "GROUP_ID_NOT_FOUND")) throw error;
     }
+  }
+
+  async #committed(group: string, topic: string, requireStable: boolean): Promise<Offsets> {
+    const partitionIndexes = indexes(await this.require(topic));
+    const [found] = await this.#admin.listConsumerGroupOffsets({
+      groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes }] }],
+      requireStable,
+    });
+    const partitions = found?.topics.find(({ name }) => name === topic)?.partitions ?? [];
+    return new Map(
+      partitions
+        .filter(({ committedOffset }) => committedOffset >= 0n)
+        .map(({ partitionIndex, committedOffset }) => [partitionIndex, committedOffset]),
+    );
   }
 
   async #find(topic: string): Promise<number> {

@@ -1,6 +1,6 @@
 import { type KafkaConnection, type KafkaConnectionOptions, kafkaConnection, topicOfStream } from "@event-driver/kafka";
 import { Admin } from "@platformatic/kafka";
-import { createMessage, type Message } from "event-driver";
+import { type Context, createMessage, type Message } from "event-driver";
 import { deliveryOf } from "event-driver/streams";
 import { randomUUID } from "node:crypto";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -140,6 +140,25 @@ suite("a group", () => {
     expect(ids.length).toBe(500);
   });
 
+  test("a static member that is back soon has the partitions that it had, and the others notice nothing", async () => {
+    const stream = randomUUID();
+    const [one, other, later] = [await opened(), await opened(), await opened()];
+    const [first, second] = [new Set<number>(), new Set<number>()];
+    const seenBy = (partitions: Set<number>) => async (ctx: Context) => void partitions.add(Number(deliveryOf(ctx)?.partition));
+    const changes: unknown[] = [];
+    await other.subscribe(stream, async () => {}, { native: { instanceId: "other" } });
+    await one.subscribe(stream, seenBy(first), { native: { instanceId: "one" } });
+    await vi.waitUntil(() => publishedTo(one, stream, () => first.size === 2), { timeout: patience });
+    other.on("rebalance", (change) => void changes.push(change));
+
+    await one.close();
+    await later.subscribe(stream, seenBy(second), { native: { instanceId: "one" } });
+    await vi.waitUntil(() => publishedTo(later, stream, () => second.size === 2), { timeout: patience });
+
+    expect(second).toEqual(first);
+    expect(changes).toEqual([]);
+  });
+
   test("10,000 messages wait at the broker and not in memory, however slow the handler is", async () => {
     const stream = randomUUID();
     const connection = await opened();
@@ -240,6 +259,12 @@ const hashesInJava: ReadonlyMap<string, number> = new Map([
   ["lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971],
   ["abc", 479_470_107],
 ]);
+
+/** Publishes under many keys, and says whether that was enough. */
+async function publishedTo(connection: KafkaConnection, stream: string, isEnough: () => boolean): Promise<boolean> {
+  for (let number = 0; number < 20; number += 1) await connection.publish(stream, sample(randomUUID(), `order-${number}`));
+  return isEnough();
+}
 
 async function committedOf(stream: string): Promise<ReadonlyMap<number, bigint>> {
   const [group] = await adminOf().listConsumerGroupOffsets({ groups: [stream] });
