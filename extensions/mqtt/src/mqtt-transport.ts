@@ -12,6 +12,7 @@ import type { IConnackPacket, IPublishPacket } from "mqtt";
 
 import { randomUUID } from "node:crypto";
 
+import { Answers } from "./answers.ts";
 import { Link } from "./link.ts";
 import { Membership } from "./membership.ts";
 import { rosterTopic, sessionsOf, shareNameOf, topicOf } from "./names.ts";
@@ -55,6 +56,7 @@ export class MqttTransport implements Transport<MqttNative> {
   readonly #settings: MqttSettings;
   readonly #binding: Binding;
   readonly #link: Link;
+  readonly #answers: Answers;
   readonly #publisher: Publisher;
   readonly #rosters = new Map<string, OpenRoster>();
   readonly #topics = new Map<string, string>();
@@ -82,6 +84,7 @@ export class MqttTransport implements Transport<MqttNative> {
       onDown: () => this.#listener?.state({ state: "reconnecting" }),
       beforeReconnect: () => "connect",
     });
+    this.#answers = new Answers(this.#link);
   }
 
   /** @throws EventDriverError `ERR_CONNECTION_FAILED`; `ERR_UNSUPPORTED` where the broker cannot do what `qos` asks */
@@ -205,7 +208,7 @@ export class MqttTransport implements Transport<MqttNative> {
   }
 
   #onNote({ topic, payload, properties, messageId, qos }: IPublishPacket): void {
-    if (qos === 1 && messageId !== undefined) this.#link.write(Buffer.from([0x40, 2, messageId >> 8, messageId & 0xff]));
+    if (messageId !== undefined) this.#answers.add(messageId, qos);
     if (!topic.startsWith(`${rosterTopic}/`)) return;
     for (const { roster } of this.#rosters.values()) {
       if (roster.take(topic, String(payload), properties?.messageExpiryInterval)) return;
@@ -259,11 +262,10 @@ function propertiesOf(
     const before = userProperties[name];
     userProperties[name] = before === undefined ? value : [before, value].flat();
   }
-  return {
-    userProperties,
-    ...(contentType !== undefined && { contentType }),
-    ...(expiresAfter !== undefined && { messageExpiryInterval: Math.min(Math.ceil(expiresAfter / 1_000), 0xffff_ffff) }),
-  };
+  const properties: NonNullable<IPublishPacket["properties"]> = { userProperties };
+  if (contentType !== undefined) properties.contentType = contentType;
+  if (expiresAfter !== undefined) properties.messageExpiryInterval = Math.min(Math.ceil(expiresAfter / 1_000), 0xffff_ffff);
+  return properties;
 }
 
 function nobodyHasIt(stream: string, id: string): EventDriverError {

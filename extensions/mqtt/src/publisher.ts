@@ -59,23 +59,13 @@ export class Publisher {
     this.#options = options;
   }
 
-  async publish(publication: Publication, signal: AbortSignal | undefined): Promise<PublishAnswer> {
-    signal?.throwIfAborted();
-    if (this.#failure !== undefined) throw this.#failure;
-    const waiting: Waiting = { ...publication, settle: Promise.withResolvers<PublishAnswer>(), isGivenUp: false };
+  publish({ topic, payload, options }: Publication, signal: AbortSignal | undefined): Promise<PublishAnswer> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const waiting: Waiting = { topic, payload, options, settle: Promise.withResolvers<PublishAnswer>(), isGivenUp: false };
     this.#waiting.push(waiting);
     this.#send();
-    if (signal === undefined) return waiting.settle.promise;
-    const onAbort = (): void => {
-      waiting.isGivenUp = true;
-      waiting.settle.reject(signal.reason);
-    };
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      return await waiting.settle.promise;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    return signal === undefined ? waiting.settle.promise : this.#unlessAborted(waiting, signal);
   }
 
   /** The broker has answered: what waits may go. */
@@ -104,6 +94,19 @@ export class Publisher {
     this.#sent.clear();
     this.#unheard.clear();
     this.#next = 0;
+  }
+
+  async #unlessAborted(waiting: Waiting, signal: AbortSignal): Promise<PublishAnswer> {
+    const onAbort = (): void => {
+      waiting.isGivenUp = true;
+      waiting.settle.reject(signal.reason);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await waiting.settle.promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
   }
 
   #send(): void {

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 
 import type { IPublishPacket, ISubscriptionGrant, Packet } from "mqtt";
 
+import { Answers } from "./answers.ts";
 import { Link } from "./link.ts";
 import { type MqttSettings, notConnected } from "./options.ts";
 import { heartbeat, type Holder, type Roster } from "./roster.ts";
@@ -49,8 +50,6 @@ export interface Flight {
 
 /** Subscriptions of MQTT may come with retained messages: where the subscription is new, or never. */
 const retainHandling = { ifNew: 1, never: 2 };
-const acknowledged = 0x40;
-const received = 0x50;
 
 /**
  * One MQTT session, and the messages of it that are not answered yet.
@@ -66,7 +65,7 @@ export class Session {
   readonly #lost = new AbortController();
   readonly #joined = Promise.withResolvers<void>();
   readonly #marker: string = randomUUID();
-  #answers: number[] = [];
+  readonly #answers: Answers;
   #connections = 0;
   #cancelHeartbeat: (() => void) | undefined;
   #isJoined = false;
@@ -92,6 +91,7 @@ export class Session {
       onDown: () => this.#cancelHeartbeat?.(),
       beforeReconnect: () => this.#beforeReconnect(),
     });
+    this.#answers = new Answers(this.#link);
   }
 
   /** Aborts when somebody else has it. */
@@ -164,6 +164,7 @@ export class Session {
 
   #left(): void {
     this.#cancelHeartbeat?.();
+    this.#answers.write();
     this.#joined.reject(notConnected(this.#options.settings.place, "was left before it had subscribed", true));
   }
 
@@ -272,22 +273,7 @@ export class Session {
   /** With quality 2 the flight stays until the broker has forgotten it too: it must not be taken for a new one meanwhile. */
   #answer(id: number, qos: number): void {
     if (qos === 1) this.#flights.delete(id);
-    if (this.#answers.length === 0) queueMicrotask(() => this.#writeAnswers());
-    this.#answers.push(qos === 1 ? acknowledged : received, id);
-  }
-
-  /** MQTT.js answers only what it is told at once, and reads nothing meanwhile: so the packets, of four bytes, are written here, many at a time. */
-  #writeAnswers(): void {
-    const answers = this.#answers;
-    this.#answers = [];
-    if (!this.#link.client.connected) return;
-    const bytes = Buffer.allocUnsafe(answers.length * 2);
-    for (let index = 0; index < answers.length; index += 2) {
-      const place = index * 2;
-      bytes.writeUInt16BE(((answers[index] ?? 0) << 8) | 2, place);
-      bytes.writeUInt16BE(answers[index + 1] ?? 0, place + 2);
-    }
-    this.#link.write(bytes);
+    this.#answers.add(id, qos);
   }
 }
 
