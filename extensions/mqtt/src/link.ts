@@ -5,7 +5,7 @@ import { connect, type IClientOptions, type IConnackPacket, type IPublishPacket,
 import { type MqttSettings, notConnected } from "./options.ts";
 
 /** Says that an incoming message is not to be answered yet; MQTT.js then reads on, and reports it as an error, which is not one. */
-export const withheld: Error = new Error("the message is answered when its handler has finished");
+const withheld = new Error("the message is answered when its handler has finished");
 
 export interface LinkOptions {
   readonly settings: MqttSettings;

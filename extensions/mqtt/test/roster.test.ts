@@ -111,7 +111,7 @@ async function openRoster() {
     clock,
     abandoned,
     /** As the broker tells it, some seconds after it was written. */
-    hear(slot: number, state: "held" | "left" | undefined, holder: typeof me, age = 0): void {
+    hear: (slot: number, state: "held" | "left" | undefined, holder: typeof me, age = 0): void => {
       const { topic, payload } = roster.noteOf(slot, state ?? "left", holder);
       roster.take(topic, state === undefined ? "" : String(payload), 604_800 - age);
     },
