@@ -1,10 +1,11 @@
-import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
 import type { Channel } from "rabbitmq-client";
 
+import type { OutgoingRecord } from "./records.ts";
+
+import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
 import { setImmediate } from "node:timers/promises";
 
 import { closed, type Link } from "./link.ts";
-import type { OutgoingRecord } from "./records.ts";
 import { isPassing } from "./topology.ts";
 
 export interface PublisherOptions {

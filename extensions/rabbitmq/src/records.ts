@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
-
 import type { Binding, HeaderValue, ReadRecord, WrittenRecord } from "@event-driver/cloudevents/bindings";
-import { EventDriverError, type Message, quote } from "event-driver";
 import type { AsyncMessage, Envelope } from "rabbitmq-client";
+
+import { EventDriverError, type Message, quote } from "event-driver";
+import { randomUUID } from "node:crypto";
 
 import { plainEncoding } from "./link.ts";
 

@@ -1,10 +1,11 @@
-import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
+import type { Binding } from "@event-driver/cloudevents/bindings";
 import type { Inbound, Sink, SubscribeRequest } from "event-driver/streams";
 import type { AsyncMessage, Channel } from "rabbitmq-client";
 
-import type { Binding } from "@event-driver/cloudevents/bindings";
-
 import type { Link } from "./link.ts";
+
+import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
+
 import { queueOf } from "./names.ts";
 import { attemptOf, positionOf, readRecord } from "./records.ts";
 import { Settlements } from "./settlements.ts";
@@ -168,6 +169,7 @@ export class Session {
 
   async #giveBackAfter(deliveryTag: number, delay: number): Promise<void> {
     const { signal } = this.#ended;
+    // The end of the channel ends the wait.
     await sleep(this.#options.clock, delay, signal).catch(() => {});
     if (!signal.aborted) this.#giveBack(deliveryTag);
   }

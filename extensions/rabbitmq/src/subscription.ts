@@ -1,9 +1,10 @@
-import { isEventDriverError, sleep } from "event-driver";
 import type { TransportSubscription } from "event-driver/streams";
+
+import { isEventDriverError, sleep } from "event-driver";
 
 import { closed } from "./link.ts";
 import { Session, type SessionOptions } from "./session.ts";
-import { isPassing, notConsumable } from "./topology.ts";
+import { isPassing, notConsumable, notRemoved } from "./topology.ts";
 
 export interface SubscriptionOptions extends SessionOptions {
   readonly servers: string;
@@ -20,9 +21,9 @@ const longestPause = 10_000;
 /** Consumes the queue of a name, and again when the connection was lost or the broker has ended it. */
 export class Subscription implements TransportSubscription {
   readonly #options: SubscriptionOptions;
+  readonly #leaving = new AbortController();
   #session: Session | undefined;
   #cancelLag: (() => void) | undefined;
-  readonly #leaving = new AbortController();
   #hasBegun = false;
   #isStopped = false;
   #left: Promise<void> | undefined;
@@ -66,16 +67,25 @@ export class Subscription implements TransportSubscription {
     this.#leaving.abort();
     this.#cancelLag?.();
     await this.#session?.end();
-    const isLast = onLeft();
-    // Where the connection is lost, so is what is locked by it.
-    if (!link.isUp) return;
+    const isRemoved = onLeft() && this.#hasBegun && (isForgotten || !request.durable);
     try {
-      await topology.unlock(link, request);
-      if (this.#hasBegun && isLast && (isForgotten || !request.durable)) await topology.forget(link, request);
+      // Where the connection is lost, so is what is locked by it.
+      if (link.isUp) await topology.unlock(link, request);
+      if (isRemoved) await this.#remove();
+    } catch (error) {
+      if (isForgotten) throw notRemoved(request, error);
+      this.#warn(error, "what a subscription had at the broker stays there for now");
+    }
+  }
+
+  async #remove(): Promise<void> {
+    const { request, topology, link, servers } = this.#options;
+    if (!link.isUp) throw closed(servers);
+    try {
+      await topology.forget(link, request);
     } catch (error) {
       // Somebody else has the name, so its position stays.
-      if (isEventDriverError(error) && error.code === "ERR_SUBSCRIPTION_BUSY") return;
-      throw error;
+      if (!isBusy(error)) throw error;
     }
   }
 
@@ -101,7 +111,7 @@ export class Subscription implements TransportSubscription {
     const session = new Session(this.#options, await link.channel());
     try {
       await link.answered(session.join());
-      if (this.#leaving.signal.aborted) throw closed(servers);
+      if (this.#isStopped) throw closed(servers);
     } catch (error) {
       // Not waited for: where the broker does not answer, it does not answer to that either.
       void session.end();
@@ -125,7 +135,7 @@ export class Subscription implements TransportSubscription {
       );
     } catch (error) {
       const { link, sink } = this.#options;
-      if (!this.#leaving.signal.aborted && !link.isClosed) sink.lost(this.#refusal(error));
+      if (!this.#isStopped && !link.isClosed) sink.lost(this.#refusal(error));
     }
   }
 

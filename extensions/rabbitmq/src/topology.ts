@@ -191,6 +191,13 @@ export function notConsumable({ stream, name }: Place, cause: unknown): EventDri
   return topologyError(`queue ${quote(queueOf(stream, name))} cannot be consumed; the cause says why`, cause);
 }
 
+export function notRemoved({ stream, name }: Place, cause: unknown): EventDriverError {
+  return topologyError(
+    `queue ${quote(queueOf(stream, name))} was not removed and collects what is published; remove it, or subscribe and unsubscribe again`,
+    cause,
+  );
+}
+
 function topologyError(what: string, cause: unknown): EventDriverError {
   return new EventDriverError("ERR_TOPOLOGY", { message: `RabbitMQ: ${what}`, retryable: true, cause });
 }

@@ -159,6 +159,17 @@ suite("a network that breaks", () => {
     await until(() => expect(ids).toEqual(["1"]));
   });
 
+  test("unsubscribe says so when it could not remove the queue of a name", async () => {
+    const proxy = await proxyOf(services.rabbitmq.url);
+    onTestFinished(() => proxy.remove());
+    const [connection, stream] = [await connected({ url: proxy.url }), crypto.randomUUID()];
+    const subscription = await connection.subscribe(stream, collector().handle);
+    await proxy.goAway();
+    await until(() => expect(connection.status().state).toBe("reconnecting"));
+
+    await expect(subscription.unsubscribe()).rejects.toMatchObject({ code: "ERR_TOPOLOGY", message: expect.stringContaining(stream) });
+  });
+
   test("close does not wait for a broker that is out of reach", async () => {
     const proxy = await proxyOf(services.rabbitmq.url);
     onTestFinished(() => proxy.remove());
