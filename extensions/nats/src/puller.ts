@@ -86,24 +86,21 @@ export class Puller implements TransportSubscription, Settling {
     return (this.#leaving ??= this.#leave(true));
   }
 
-  async ack(flight: Flight): Promise<void> {
-    if (this.#flights.land(flight)) await this.#say(flight, acknowledged);
+  ack(flight: Flight): Promise<void> {
+    return this.#flights.land(flight) ? this.#say(flight, acknowledged) : Promise.resolve();
   }
 
   async release(flight: Flight, delay: number): Promise<void> {
     if (!this.#flights.land(flight)) return;
-    const { link } = this.#options;
     // Who is out of reach need not be told: the broker takes it back by itself.
-    link.client.publish(flight.reply, delay > 0 ? `${notAcknowledged} {"delay":${nanos(Math.ceil(delay))}}` : notAcknowledged);
-    await link.flushed();
+    await this.#options.link.say(flight.reply, delay > 0 ? `${notAcknowledged} {"delay":${nanos(Math.ceil(delay))}}` : notAcknowledged);
   }
 
   async extend(flight: Flight): Promise<void> {
     if (!this.#flights.has(flight)) return;
     const { link, clock } = this.#options;
     const extendedAt = clock.now();
-    link.client.publish(flight.reply, inProgress);
-    await link.flushed();
+    await link.say(flight.reply, inProgress);
     this.#flights.extend(flight, extendedAt);
   }
 
@@ -112,8 +109,7 @@ export class Puller implements TransportSubscription, Settling {
     const { link, clock } = this.#options;
     for (;;) {
       try {
-        link.client.publish(flight.reply, word);
-        return await link.flushed();
+        return await link.say(flight.reply, word);
       } catch (error) {
         const left = flight.endsAt - clock.now();
         if (left <= 0 || link.isClosed) throw error;
@@ -263,7 +259,7 @@ export class Puller implements TransportSubscription, Settling {
     const { link, presence, topology, position, onEnded } = this.#options;
     await this.stop();
     for (const flight of this.#flights.clear()) {
-      link.client.publish(flight.reply, notAcknowledged);
+      if (link.isUp) link.client.publish(flight.reply, notAcknowledged);
       flight.lose("its subscription has left");
     }
     presence.leave();

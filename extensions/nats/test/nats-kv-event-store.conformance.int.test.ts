@@ -25,7 +25,7 @@ suite("an event store in NATS KV", () => {
 });
 
 async function opened(bucket: string): Promise<EventStore> {
-  const store = await natsKvEventStore({ url: services.nats.url, bucket, storage: "memory", grace: 0 });
+  const store = await natsKvEventStore({ url: services.nats.url, bucket, grace: 0 });
   buckets.set(store, bucket);
   return store;
 }

@@ -121,7 +121,7 @@ suite("NATS KV, and what is its own", () => {
   test("what was stored is there after the broker was killed and started again", async () => {
     const broker = await ownBroker("nats");
     onTestFinished(() => broker.stop());
-    const { store } = await opened({ url: broker.url, storage: "file" });
+    const { store } = await opened({ url: broker.url });
     const revisions = await Promise.all(
       Array.from({ length: 100 }, (_, index) => store.persist(entry(`order-${index}`), { dueAt: index })),
     );
@@ -162,7 +162,7 @@ async function increment(store: EventStore): Promise<void> {
 
 async function opened(options: Partial<NatsKvEventStoreOptions> = {}): Promise<{ readonly store: EventStore; readonly bucket: string }> {
   const { bucket = randomUUID() } = options;
-  const store = await natsKvEventStore({ url, storage: "memory", ...options, bucket });
+  const store = await natsKvEventStore({ url, ...options, bucket });
   onTestFinished(() => store.close());
   return { store, bucket };
 }
