@@ -9,7 +9,7 @@ import { identityOf } from "../message.ts";
 import { conditionOf } from "./filter.ts";
 import { type FoundLetter, readStream } from "./read-stream.ts";
 import { type RedriveOptions, type RedriveReport, RedriveRun } from "./redrive-options.ts";
-import { asRedriven } from "./redriven.ts";
+import { asRedriven, withoutTicket } from "./redriven.ts";
 
 export interface DeadLetterStreamOptions {
   /** The dead-letter stream. */
@@ -121,7 +121,9 @@ export function deadLetterStream(connection: Connection, options: DeadLetterStre
     try {
       const target = to ?? message.attributes["dlstream"];
       if (target === undefined) throw fromNowhere(message.id);
-      await connection.publish(target, asRedriven(letter), { signal: run.signal });
+      const isBack = target === message.attributes["dlstream"];
+      // In another stream it comes for the first time, whatever waits for it here.
+      await connection.publish(target, isBack ? asRedriven(letter) : withoutTicket(asRedriven(letter)), { signal: run.signal });
       await remove();
       run.redriven += 1;
     } catch (error) {

@@ -40,13 +40,24 @@ export async function writeQueue(
   }
 }
 
-/**
- * What a message is put aside with: it says which queue its place was to be made in.
- *
- * A revision is never used again, so once the queue is at another one, the message is in it, or was, or never will be.
- */
-export function ticketOf({ revision }: KeyQueue): string {
-  return revision === undefined ? "first" : `after ${revision}`;
+/** Writes and knows the tickets of one scope. */
+export interface Tickets {
+  /**
+   * What a message is put aside with: it says which queue its place was to be made in.
+   *
+   * A revision is never used again, so once the queue is at another one, the message is in it, or was, or never will be.
+   */
+  readonly ticketOf: (queue: KeyQueue) => string;
+  /** Whether it was written for this scope. Another subscription's says nothing here. */
+  readonly isOurs: (ticket: string) => boolean;
+}
+
+export function ticketsOf(scope: string): Tickets {
+  const prefix = `${encodeURIComponent(scope.toWellFormed())} `;
+  return {
+    ticketOf: ({ revision }) => prefix + (revision === undefined ? "first" : `after ${revision}`),
+    isOurs: (ticket) => ticket.startsWith(prefix),
+  };
 }
 
 function asQueue(key: string, stored: StoredMessage | undefined): KeyQueue {

@@ -7,7 +7,7 @@ import { liveSignal } from "../context.ts";
 import { EventDriverError, invalidOption, quote } from "../errors.ts";
 import { identityOf } from "../message.ts";
 import { parkingTicket } from "../pipeline/key-parking.ts";
-import { type KeyQueue, readQueue, ticketOf, writeQueue } from "./parked-key-record.ts";
+import { type KeyQueue, readQueue, ticketsOf, writeQueue } from "./parked-key-record.ts";
 
 export interface ParkedKeysOptions {
   /** Where the queues are kept. It must be able to compare and set. */
@@ -72,7 +72,7 @@ export interface ParkedKeys extends KeyParking {
  * - When the last one has left, the key is free. A message that was about to be written behind it loses the compare-and-set, looks again, and runs.
  *
  * Whenever a process dies, either the place is written, and then the message is kept; or it is not, and then nothing was acknowledged. Two copies of
- * a message do no harm: the second finds itself done. A queue in which something waits never expires, though what waits does.
+ * a message do no harm: the second finds itself done. A ticket of another scope says nothing here: that message has come for the first time. A queue in which something waits never expires, though what waits does.
  *
  * @throws EventDriverError `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when the store cannot compare and set
  * @example
@@ -80,11 +80,13 @@ export interface ParkedKeys extends KeyParking {
  * const orders = pipeline().use(deadLetter({ store, parkKey })).use(idempotency({ store })).use(charge);
  */
 export function parkedKeys(options: ParkedKeysOptions): ParkedKeys {
-  const { store, limit, retention, clock } = withDefaults(options);
+  const { store, limit, retention, clock, scope } = withDefaults(options);
+  const { ticketOf, isOurs } = ticketsOf(scope);
 
   const pass = async (visit: Visit, identity: string): Promise<VisitOutcome> => {
     const { ctx, message, run, putAside } = visit;
-    const ticket = parkingTicket.get(ctx);
+    const given = parkingTicket.get(ctx);
+    const ticket = given !== undefined && isOurs(given) ? given : undefined;
     const signal = liveSignal(ctx);
     for (;;) {
       const queue = await readQueue(store, message.key, { signal });
@@ -160,14 +162,14 @@ async function keepAgain({ message, putAside }: Visit, ticket: string, first: st
   return "put aside";
 }
 
-function withDefaults(options: ParkedKeysOptions): Required<Omit<ParkedKeysOptions, "scope">> {
+function withDefaults(options: ParkedKeysOptions): Required<ParkedKeysOptions> {
   const { store, scope = "parked-keys", limit = 1_000, retention = 14 * 86_400_000, clock = systemClock } = options;
   if (typeof store?.scope !== "function") throw invalidOption("parkedKeys", "store", store, "an EventStore");
   if (typeof scope !== "string") throw invalidOption("parkedKeys", "scope", scope, "a string");
   if (!Number.isInteger(limit) || limit < 1) throw invalidOption("parkedKeys", "limit", limit, "a whole number from 1");
   if (!(retention > 0 && retention < Infinity)) throw invalidOption("parkedKeys", "retention", retention, "milliseconds above 0");
   if (!store.features.compareAndSet) throw notComparing();
-  return { store: store.scope(scope), limit, retention, clock };
+  return { store: store.scope(scope), scope, limit, retention, clock };
 }
 
 function requireRoom({ key, waiting }: KeyQueue, id: string, limit: number): void {

@@ -1,6 +1,6 @@
 import type { DeadLetter } from "../handlers/dead-letter/entry.ts";
 
-import { type Message, withAttributes } from "../message.ts";
+import { createMessage, type Message, withAttributes } from "../message.ts";
 
 /**
  * A dead letter as it goes back to a stream: the message itself, with what is known of its failure in attributes.
@@ -19,4 +19,10 @@ export function asRedriven({ message, failure, attempts, firstFailedAt, lastFail
     dlredrive: String((Number(message.attributes["dlredrive"]) || 0) + 1),
     ...(ticket !== undefined && { dlparked: ticket }),
   });
+}
+
+/** The same for those who know nothing of its queue. */
+export function withoutTicket(message: Message): Message {
+  const { dlparked: _ticket, ...attributes } = message.attributes;
+  return createMessage({ ...message, attributes });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
+import type { Context } from "../../src/context.ts";
 import type { Message } from "../../src/message.ts";
-import type { Connection } from "../../src/streams/index.ts";
 
 import {
   type DeadLetterStreamOptions,
@@ -13,6 +13,7 @@ import {
 import { TerminalError } from "../../src/errors.ts";
 import { createMessage, identityOf } from "../../src/message.ts";
 import { memoryEventStore } from "../../src/stores/memory-event-store.ts";
+import { type Connection, deliveryOf } from "../../src/streams/index.ts";
 import { order, type StreamsBench, streamsBench } from "../streams/bench.ts";
 
 describe("reading", () => {
@@ -275,7 +276,7 @@ async function benchWith(
   await connection.subscribe("orders", handler, { deadLetter: { stream: "orders-failed", ...(parked && { parkKey: parked }) } });
   for (const id of ids) await connection.publish("orders", createMessage({ ...order(id, id[0]) }));
   await settle();
-  await connection.subscribe("orders", async (_ctx, message) => void copies.push(message), { name: "spy" });
+  await connection.subscribe("orders", async (ctx) => void copies.push(rawOf(ctx)), { name: "spy" });
   const letters = deadLetterStream(connection, { stream: "orders-failed", clock, ...options, ...(parked && { parked }) });
   return {
     bench,
@@ -320,4 +321,11 @@ async function collect(found: Found, onFound: (id: string) => void): Promise<rea
 async function whileTimePasses<Result>({ clock }: StreamsBench, work: Promise<Result>): Promise<Result> {
   await clock.advance(10_000);
   return work;
+}
+
+/** The message as the broker has it, with what a handler does not see. */
+function rawOf(ctx: Context): Message {
+  const message = deliveryOf(ctx)?.message;
+  if (message === undefined) throw new Error("it did not come by a stream");
+  return message;
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 
+import type { Context } from "../../src/context.ts";
 import type { EventStore } from "../../src/stores/event-store.ts";
 
 import { deadLetterStream, parkedKeys } from "../../src/dead-letters/index.ts";
@@ -11,6 +12,7 @@ import { createMessage, type Message } from "../../src/message.ts";
 import { pipeline } from "../../src/pipeline/pipeline.ts";
 import { memoryEventStore } from "../../src/stores/memory-event-store.ts";
 import { faultyEventStore } from "../../src/testing/faulty-event-store.ts";
+import { deliveryOf } from "../../src/streams/index.ts";
 import { order, type StreamsBench, streamsBench } from "./bench.ts";
 
 test("what follows a dead letter goes into its stream too, behind it and without being run, and other keys flow", async () => {
@@ -67,9 +69,9 @@ test("a worker that begins later finds the key parked", async () => {
 
 test("a second copy of what was redriven is a duplicate", async () => {
   const { bench, ran, broken, redrive } = await parking({ broken: ["a1"] });
-  const copies: Parameters<typeof bench.connection.publish>[1][] = [];
+  const copies: Message[] = [];
   await publishAll(bench, ["a1", "a2"]);
-  await bench.connection.subscribe("orders", async (_ctx, message) => void copies.push(message), { name: "spy" });
+  await bench.connection.subscribe("orders", async (ctx) => void copies.push(rawOf(ctx)), { name: "spy" });
   broken.clear();
   await redrive();
   await bench.settle();
@@ -140,7 +142,7 @@ test("and by a second copy of the same redrive it is not run again, though it ha
     });
   await bench.connection.subscribe("orders", orders, { deadLetter: "orders-failed" });
   await publishAll(bench, ["a1"]);
-  await bench.connection.subscribe("orders", async (_ctx, message) => void copies.push(message), { name: "spy" });
+  await bench.connection.subscribe("orders", async (ctx) => void copies.push(rawOf(ctx)), { name: "spy" });
   await redriveOf(bench);
 
   for (const copy of copies.slice()) await bench.connection.publish("orders", copy);
@@ -194,6 +196,46 @@ test("dead letters of a store go into a stream in order, and the pipeline there 
   expect(ran).toEqual(["a1", "a1", "a2", "a3"]);
   expect(await parkKey.get("a")).toBeUndefined();
   expect(await deadLetters(store).list()).toEqual([]);
+});
+
+test("what a handler sends on with the attributes of what came back has come for the first time", async () => {
+  const bench = streamsBench();
+  const store = memoryEventStore({ clock: bench.clock });
+  const broken = new Set(["a1"]);
+  const billed: string[] = [];
+  const parkKey = (scope: string) => parkedKeys({ store, scope, clock: bench.clock });
+  await bench.connection.subscribe(
+    "orders",
+    async (_ctx, message) => {
+      if (broken.has(message.id)) throw new TerminalError("refused");
+      await bench.connection.publish("bills", message);
+    },
+    { deadLetter: { stream: "orders-failed", parkKey: parkKey("orders") } },
+  );
+  await bench.connection.subscribe("bills", async (_ctx, { id }) => void billed.push(id), {
+    deadLetter: { stream: "bills-failed", parkKey: parkKey("bills") },
+  });
+  await publishAll(bench, ["a1", "a2"]);
+  broken.clear();
+
+  await redriveOf(bench);
+  await bench.settle();
+
+  expect(billed).toEqual(["a1", "a2"]);
+});
+
+test("what is redriven into another stream has come there for the first time", async () => {
+  const { bench } = await parking({ broken: ["a1"] });
+  const ran: string[] = [];
+  await publishAll(bench, ["a1", "a2"]);
+  const parkKey = parkedKeys({ store: memoryEventStore({ clock: bench.clock }), clock: bench.clock });
+  await bench.connection.subscribe("elsewhere", async (_ctx, { id }) => void ran.push(id), { deadLetter: { stream: "lost", parkKey } });
+
+  const redriving = deadLetterStream(bench.connection, { stream: "orders-failed", clock: bench.clock }).redrive({ to: "elsewhere" });
+  await bench.clock.advance(10_000);
+  await redriving;
+
+  expect(ran).toEqual(["a1", "a2"]);
 });
 
 test("without an order there is none to keep", async () => {
@@ -269,4 +311,11 @@ async function failedIn({ connection, clock }: StreamsBench) {
   await clock.advance(10_000);
   await reading;
   return found;
+}
+
+/** The message as the broker has it, with what a handler does not see. */
+function rawOf(ctx: Context): Message {
+  const message = deliveryOf(ctx)?.message;
+  if (message === undefined) throw new Error("it did not come by a stream");
+  return message;
 }

@@ -6,7 +6,7 @@ import type { Worker, WorkerOptions } from "./work.ts";
 import { createContext } from "../../context.ts";
 import { EventDriverError, quote } from "../../errors.ts";
 import { replaying } from "../../pipeline/replaying.ts";
-import { isRedriven } from "./redriven.ts";
+import { isRedriven, withoutMarks } from "./redriven.ts";
 import { done, type Outcome } from "./settle.ts";
 
 export interface BatchWorkerOptions extends Omit<WorkerOptions, "target" | "propagate"> {
@@ -90,7 +90,7 @@ async function workOn(batch: readonly Kept[], { target, clock, logger, concurren
   try {
     const settlements = await target.processBatch(
       ctx,
-      jobs.map((job) => job.inbound.message),
+      jobs.map((job) => withoutMarks(job.inbound.message)),
       { concurrency },
     );
     return settlements.map(outcomeOf);

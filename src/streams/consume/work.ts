@@ -8,7 +8,7 @@ import type { Job } from "./job.ts";
 import { startContext } from "../../context.ts";
 import { deliverySource } from "../delivery.ts";
 import { readPropagated } from "../propagation.ts";
-import { earlierAttempts, redrivenContext } from "./redriven.ts";
+import { earlierAttempts, redrivenContext, withoutMarks } from "./redriven.ts";
 import { done, type Outcome } from "./settle.ts";
 
 /** What works on jobs. */
@@ -37,7 +37,7 @@ export function singleWorker({ target, clock, logger, propagate }: WorkerOptions
       const attempt = job.attempt + earlierAttempts(message);
       const ctx = startContext({ attempt, clock, logger }, job.interrupt, { [deliverySource]: job });
       try {
-        await process(readPropagated(redrivenContext(ctx, message), message, propagate), message);
+        await process(readPropagated(redrivenContext(ctx, message), message, propagate), withoutMarks(message));
         return done;
       } catch (error) {
         return { status: "failed", error };
