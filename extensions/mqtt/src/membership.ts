@@ -95,7 +95,7 @@ export class Membership implements TransportSubscription {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancelRejoin?.();
-    this.#waiting.length = 0;
+    for (const arrival of this.#waiting.splice(0)) arrival.takeIn();
   }
 
   async close(): Promise<void> {
@@ -148,7 +148,7 @@ export class Membership implements TransportSubscription {
   }
 
   #onMessage(packet: IPublishPacket, flight: Flight | undefined, done?: () => void): void {
-    if (this.#isStopped) return;
+    if (this.#isStopped) return done?.();
     const { request, binding } = this.#options;
     this.#arrivals += 1;
     const position = `${this.#epoch}-${this.#arrivals}`;
@@ -164,6 +164,7 @@ export class Membership implements TransportSubscription {
       const arrival = this.#waiting.shift();
       if (arrival === undefined) return;
       this.#out.add(arrival);
+      arrival.takeIn();
       sink.deliver(arrival);
     }
   }
@@ -233,6 +234,7 @@ interface ArrivalOptions {
   readonly membership: Membership;
   /** `undefined` where the broker waits for no answer. */
   readonly flight: Flight | undefined;
+  /** Has the client read on; given where nothing else bounds what comes. */
   readonly done: (() => void) | undefined;
   readonly read: ReadRecord;
   readonly position: string;
@@ -266,9 +268,8 @@ class Arrival implements Inbound {
   async ack(): Promise<void> {
     if (this.#isSettled) return;
     this.#isSettled = true;
-    const { membership, flight, done } = this.#options;
+    const { membership, flight } = this.#options;
     flight?.session.settle(flight);
-    done?.();
     membership.forgetArrival(this);
   }
 
@@ -278,9 +279,14 @@ class Arrival implements Inbound {
     this.#options.membership.deliverAgain(this);
   }
 
+  /** It waits no longer: what nobody answers may be read on. */
+  takeIn(): void {
+    this.#options.done?.();
+  }
+
   /** The same message, once more. */
   again(): Arrival {
-    return new Arrival({ ...this.#options, attempt: this.attempt + 1 });
+    return new Arrival({ ...this.#options, done: undefined, attempt: this.attempt + 1 });
   }
 }
 
