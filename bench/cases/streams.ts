@@ -97,7 +97,7 @@ async function consumeAll(consumer: StreamConsumer, { stream, position, count }:
 }
 
 function roundsOf(quick: boolean): Rounds {
-  return quick ? { warmUp: 1, measured: 3 } : { warmUp: 3, measured: 9 };
+  return quick ? { warmUp: 1, measured: 3 } : { warmUp: 2, measured: 7 };
 }
 
 interface Contender {
