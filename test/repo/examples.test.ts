@@ -1,8 +1,11 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test, vi } from "vitest";
 
-import { findExamples, runExample } from "../../tools/examples.ts";
+import { findExamples, runAll, runExample, serversOf } from "../../tools/examples.ts";
 import { firstDifference } from "../../tools/expected-output.ts";
+import { projectRoot } from "../../tools/run-command.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 test("output equal to what was expected has no difference, whatever it holds", () => {
@@ -70,3 +73,60 @@ test("the source condition is set for the sources alone", async () => {
   expect(await runExample(folder, "sources")).toBeUndefined();
   expect(await runExample(packaged, "packages")).toBeUndefined();
 });
+
+test("an example is told where the servers are whose variables it reads", async () => {
+  vi.stubEnv("EVENT_DRIVER_PORT_OFFSET", "1000");
+  vi.stubEnv("NATS_URL", "");
+  vi.stubEnv("MQTT_URL", "mqtt://10.0.0.1");
+  const folder = temporaryFolder({
+    "main.ts": 'console.log(process.env["NATS_URL"], process.env["MQTT_URL"]);',
+    "expected.txt": "nats://127.0.0.1:25480 mqtt://10.0.0.1\n",
+  });
+
+  expect(await runExample(folder, "sources")).toBeUndefined();
+});
+
+test("an example whose server does not answer is left out aloud, and the others are run", async () => {
+  vi.stubEnv("NATS_URL", nobody);
+  vi.stubEnv("REQUIRE_SERVICES", "");
+  const lines: string[] = [];
+
+  const passed = await runAll(withOneOverNats(), (line) => lines.push(line));
+
+  expect(passed).toBe(true);
+  expect(lines).toEqual([
+    `examples/01-a LEFT OUT: no answer at ${nobody}; start its server with scripts/services start`,
+    expect.stringMatching(/^examples\/02-b on the sources: as expected in /),
+    expect.stringMatching(/^examples\/02-b on the packages: as expected in /),
+  ]);
+});
+
+test("where servers are required, an example that is left out has failed", async () => {
+  vi.stubEnv("NATS_URL", nobody);
+  vi.stubEnv("REQUIRE_SERVICES", "1");
+
+  expect(await runAll(withOneOverNats(), () => {})).toBe(false);
+});
+
+test("left to itself, an example finds its server where scripts/services starts it", () => {
+  const folders = findExamples().map((folder) => join(projectRoot, folder));
+
+  const defaults = folders.flatMap((folder) =>
+    serversOf(folder).map((server) => ({ folder, line: `process.env["${server.variable}"] || "${server.at(0)}"` })),
+  );
+
+  expect(defaults).toHaveLength(5);
+  for (const { folder, line } of defaults) expect(readFileSync(join(folder, "main.ts"), "utf8")).toContain(line);
+});
+
+/** A port of the loopback interface that nobody may listen on without being asked. */
+const nobody = "nats://127.0.0.1:1";
+
+function withOneOverNats(): string {
+  return temporaryFolder({
+    "examples/01-a/main.ts": 'console.log(process.env["NATS_URL"]);',
+    "examples/01-a/expected.txt": "",
+    "examples/02-b/main.ts": 'console.log("one");',
+    "examples/02-b/expected.txt": "one\n",
+  });
+}
