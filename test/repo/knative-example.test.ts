@@ -150,11 +150,12 @@ describe("the image of examples/03-knative", () => {
     expect(dockerfile).toMatch(/^ENV .*\bHOST=0\.0\.0\.0\b/m);
   });
 
-  test("copies only what is there", () => {
+  test("copies what is there, and all that the service imports", () => {
     const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, sources = ""]) => sources.split(" "));
+    const imported = [...`${server}${pipeline}`.matchAll(/from "\.\/(.+)"/g)].map(([, file]) => `examples/01-orders/${file}`);
 
-    expect(copied).toContain("examples/01-orders/server.ts");
     expect(copied.filter((path) => !existsSync(join(projectRoot, path)))).toEqual([]);
+    expect(copied).toEqual(expect.arrayContaining(["examples/01-orders/server.ts", "examples/01-orders/source.ts", ...imported]));
   });
 
   test("installs what the service imports, in the versions that the project is tested with", () => {
