@@ -189,9 +189,9 @@ async function askFollowing(first: URL, question: Question, settings: PulsarSett
 }
 
 async function ask(url: URL, { method, body }: Question, settings: PulsarSettings): Promise<IncomingMessage> {
-  const { socket, connectTimeout, token: tokenOf } = settings;
+  const { clientOptions, connectTimeout, token: tokenOf } = settings;
   const token = await tokenOf();
-  const { agent: _forSockets, headers, ...tls } = socket;
+  const { agent: _forSockets, headers, ...tls } = clientOptions;
   const options: RequestOptions = {
     ...tls,
     method,

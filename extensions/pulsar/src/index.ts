@@ -1,2 +1,2 @@
-export type { PulsarConnectionOptions, PulsarNative, PulsarSocketOptions } from "./options.ts";
+export type { PulsarConnectionOptions, PulsarNative, PulsarClientOptions } from "./options.ts";
 export { pulsarConnection, pulsarFeatures } from "./pulsar-connection.ts";

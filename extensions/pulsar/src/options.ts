@@ -61,11 +61,11 @@ export interface PulsarConnectionOptions extends ConnectionOptions, BindingOptio
    */
   readonly deliverAt?: (stream: string, message: Message) => number | undefined;
   /** What opens the sockets. All but `agent` holds for the administration, too. */
-  readonly socket?: PulsarSocketOptions;
+  readonly clientOptions?: PulsarClientOptions;
 }
 
 /** How the server is reached. */
-export interface PulsarSocketOptions extends Pick<SecureContextOptions, "ca" | "cert" | "key" | "pfx" | "passphrase"> {
+export interface PulsarClientOptions extends Pick<SecureContextOptions, "ca" | "cert" | "key" | "pfx" | "passphrase"> {
   /** Sent with each request. */
   readonly headers?: Readonly<Record<string, string>>;
   /**
@@ -117,7 +117,7 @@ export interface PulsarSettings {
   readonly heartbeat: number;
   readonly lagInterval: number;
   readonly deliverAt: (stream: string, message: Message) => number | undefined;
-  readonly socket: PulsarSocketOptions;
+  readonly clientOptions: PulsarClientOptions;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -143,7 +143,7 @@ export function settingsOf(options: PulsarConnectionOptions): PulsarSettings {
     heartbeat = 10_000,
     lagInterval = 15_000,
     deliverAt = atOnce,
-    socket = {},
+    clientOptions = {},
     clock = systemClock,
     logger = silentLogger,
   } = options;
@@ -176,7 +176,7 @@ export function settingsOf(options: PulsarConnectionOptions): PulsarSettings {
     heartbeat,
     lagInterval,
     deliverAt,
-    socket,
+    clientOptions,
     clock,
     logger,
   };

@@ -11,7 +11,7 @@ export interface SocketOptions {
   /** The path and the query. */
   readonly address: string;
   readonly token: string | undefined;
-  readonly settings: Pick<PulsarSettings, "socket" | "connectTimeout" | "heartbeat" | "clock" | "logger">;
+  readonly settings: Pick<PulsarSettings, "clientOptions" | "connectTimeout" | "heartbeat" | "clock" | "logger">;
   /** Called in the turn in which it opens: what comes right behind the handshake is for those who know that. */
   readonly onOpen: () => void;
   readonly onText: (text: string) => void;
@@ -69,8 +69,8 @@ export class Socket {
       perMessageDeflate: false,
       skipUTF8Validation: true,
       handshakeTimeout: settings.connectTimeout,
-      ...settings.socket,
-      headers: { ...settings.socket.headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+      ...settings.clientOptions,
+      headers: { ...settings.clientOptions.headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
     });
     this.ended = this.#watch();
     this.opened = this.#untilOpen();
