@@ -56,7 +56,14 @@ async function runCases(names: readonly string[], quick: boolean, file: string |
   }
 }
 
+/** One that fails is told, and does not take the others with it. */
 async function runCase(name: string, quick: boolean): Promise<CaseResult> {
   const child = startChild(new URL("case.ts", import.meta.url), [name, JSON.stringify({ quick })]);
-  return JSON.parse(await child.hear());
+  try {
+    return JSON.parse(await child.hear());
+  } catch (error) {
+    process.exitCode = 1;
+    const title = cases.get(name)?.title ?? "";
+    return { name, title, measurements: [], checks: [], notes: [`failed: ${error instanceof Error ? error.message : String(error)}`] };
+  }
 }
