@@ -67,6 +67,9 @@ test.each([
   ["STORE", "sqlite:no/such/folder/orders.db", "cannot be written: it and its folder must exist"],
   ["STORE", "gcs:", 'url is "gcs:", allowed is "gcs:BUCKET"'],
   ["STORE", "gcs:orders?folder=a", 'option is "folder", allowed is one of apiEndpoint,'],
+  ["SOURCE", "orders", 'SOURCE begins with "", allowed are nats://HOST:PORT, kafka://HOST:PORT,'],
+  ["SOURCE", "redis://ann:secret@orders", 'SOURCE begins with "redis:", allowed are nats://HOST:PORT,'],
+  ["SOURCE", "nats://ann:secret@[orders", "natsConnection: url is"],
   ["K_SINK", "orders", 'K_SINK is "text that is no absolute URL", allowed is an absolute http or https URL'],
   ["K_SINK", "ftp://orders/", "allowed is an absolute http or https URL"],
   ["LOG_LEVEL", "loud", 'LOG_LEVEL is "loud", allowed are trace, debug, info, warn, error, fatal, silent'],
@@ -77,6 +80,20 @@ test.each([
   expect(await service.ended).toBe(1);
   expect(service.standardOutput).toBe("");
   expect(logsOf(service)).toEqual([{ ...anyLog, level: 60, msg: expect.stringContaining(reason) }]);
+  expect(service.standardError).not.toContain("secret");
+});
+
+test("a broker that does not answer ends it with a log that says which, and no password", async () => {
+  // Nobody may listen on this port without being asked. Kafka's and Pulsar's addresses take no user.
+  const sources = ["nats://ann:secret@", "amqp://ann:secret@", "mqtt://ann:secret@", "kafka://", "pulsar+ws://"];
+  const services = sources.map((source) => startOrderService({ PORT: "0", STORE: "memory:", SOURCE: `${source}127.0.0.1:1` }));
+
+  expect(await Promise.all(services.map((service) => service.ended))).toEqual([1, 1, 1, 1, 1]);
+  for (const service of services) {
+    expect(service.standardOutput).toBe("");
+    expect(logsOf(service).at(-1)).toEqual({ ...anyLog, msg: expect.stringContaining("127.0.0.1:1") });
+    expect(service.standardError).not.toContain("secret");
+  }
 });
 
 test("a port in use and a file that is no database end it with a log that says why, at any LOG_LEVEL", async () => {
