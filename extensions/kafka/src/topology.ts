@@ -10,7 +10,7 @@ import { parsePosition } from "./position.ts";
 export type Offsets = ReadonlyMap<number, bigint>;
 
 /** How often, and after how many milliseconds, a cluster is asked again for what it does not know yet. */
-const patience = { tries: 50, pause: 100 };
+const patience = { tries: 300, pause: 100 };
 
 /** The topics and the positions of groups at the brokers. */
 export class Topology {
@@ -78,10 +78,12 @@ export class Topology {
   /** Sets positions; `false` when the group has members, whose positions they are. */
   async setPositions(group: string, topic: string, offsets: Offsets): Promise<boolean> {
     try {
-      await this.#admin.alterConsumerGroupOffsets({
-        groupId: group,
-        topics: [{ name: topic, partitionOffsets: Array.from(offsets, ([partition, offset]) => ({ partition, offset })) }],
-      });
+      await this.#patiently(() =>
+        this.#admin.alterConsumerGroupOffsets({
+          groupId: group,
+          topics: [{ name: topic, partitionOffsets: Array.from(offsets, ([partition, offset]) => ({ partition, offset })) }],
+        }),
+      );
       return true;
     } catch (error) {
       if (isProtocolError(error, ...foreignMembers)) return false;
@@ -167,14 +169,30 @@ export class Topology {
   }
 
   async #at(topic: string, partitions: readonly number[], timestamp: bigint, isolation: "committed" | "uncommitted"): Promise<Offsets> {
-    const [listed] = await this.#admin.listOffsets({
-      topics: [{ name: topic, partitions: partitions.map((partitionIndex) => ({ partitionIndex, timestamp })) }],
-      isolationLevel: isolation === "committed" ? FetchIsolationLevels.READ_COMMITTED : FetchIsolationLevels.READ_UNCOMMITTED,
-    });
+    const [listed] = await this.#patiently(() =>
+      this.#admin.listOffsets({
+        topics: [{ name: topic, partitions: partitions.map((partitionIndex) => ({ partitionIndex, timestamp })) }],
+        isolationLevel: isolation === "committed" ? FetchIsolationLevels.READ_COMMITTED : FetchIsolationLevels.READ_UNCOMMITTED,
+      }),
+    );
     return new Map((listed?.partitions ?? []).map(({ partitionIndex, offset }) => [partitionIndex, offset]));
+  }
+
+  /** Asks again while a broker has not heard of a topic that is there. */
+  async #patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (tries === patience.tries || !isProtocolError(error, ...unheard)) throw error;
+        await sleep(this.#settings.clock, patience.pause);
+      }
+    }
   }
 }
 
+/** What a broker says that has not heard yet of a topic, or of who leads its partitions. */
+const unheard = ["UNKNOWN_TOPIC_OR_PARTITION", "LEADER_NOT_AVAILABLE", "NOT_LEADER_OR_FOLLOWER"];
 /** What a commit without membership is answered with while a group has members. */
 const foreignMembers = [
   "UNKNOWN_MEMBER_ID",

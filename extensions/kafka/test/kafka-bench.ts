@@ -7,12 +7,13 @@ import { Producer } from "@platformatic/kafka";
 
 import { services } from "../../../test/services.ts";
 import { Sockets } from "./sockets.ts";
+import { TestStreams } from "./streams.ts";
 
 export interface KafkaBench {
   /** What the conformance kit needs. */
   readonly options: Omit<ConnectionKitOptions, "test">;
-  /** Nobody listens to the sockets any more. */
-  readonly end: () => void;
+  /** Nobody listens to the sockets any more, and the topics are removed. */
+  readonly end: () => Promise<void>;
 }
 
 /** What the broker of the tests allows at least, and quick for the rest. */
@@ -23,6 +24,7 @@ export const quickGroup: NonNullable<KafkaConnectionOptions["group"]> = {
 };
 
 export function kafkaBench(options: Partial<KafkaConnectionOptions> = {}): KafkaBench {
+  const streams = new TestStreams();
   const sockets = new Map<Connection<never>, Sockets>();
 
   const open = async (): Promise<Connection<KafkaNative>> => {
@@ -42,6 +44,7 @@ export function kafkaBench(options: Partial<KafkaConnectionOptions> = {}): Kafka
     options: {
       open,
       openAnother: open,
+      newStream: (beginning) => streams.add(beginning),
       features: { ...kafkaFeatures, delay: options.retryTopics !== undefined },
       crash: (connection) => sockets.get(connection)?.cut(),
       outage(connection) {
@@ -52,8 +55,9 @@ export function kafkaBench(options: Partial<KafkaConnectionOptions> = {}): Kafka
       // A group waits so long for a member that has died.
       patience: 30_000,
     },
-    end() {
+    async end() {
       for (const each of sockets.values()) each.close();
+      await streams.remove();
     },
   };
 }

@@ -2,20 +2,22 @@ import { type KafkaConnection, type KafkaConnectionOptions, kafkaConnection, top
 import { Admin } from "@platformatic/kafka";
 import { type Context, createMessage, type Message } from "event-driver";
 import { deliveryOf } from "event-driver/streams";
-import { randomUUID } from "node:crypto";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import { services } from "../../../test/services.ts";
 import { startWorker } from "./child.ts";
 import { quickGroup } from "./kafka-bench.ts";
 import { kafkaSuite } from "./kafka-suite.ts";
+import { TestStreams } from "./streams.ts";
 
 const suite = await kafkaSuite("kafka");
+const streams = new TestStreams();
+afterAll(() => streams.remove());
 const patience = 40_000;
 
 suite("topics", () => {
   test("a topic that is missing is made with the settings that were given", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const connection = await opened({ topic: { partitions: 3, configs: { "retention.ms": "3600000" } } });
     const admin = adminOf();
 
@@ -30,7 +32,7 @@ suite("topics", () => {
   });
 
   test('with topology: "check" a missing topic is an error that says what to do, and nothing is made', async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const connection = await opened({ topology: "check" });
     const expected = { code: "ERR_TOPOLOGY", message: expect.stringContaining(stream) };
 
@@ -41,7 +43,7 @@ suite("topics", () => {
   });
 
   test("a key has the partition that Java's client gives it", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const connection = await opened({ topic: { partitions: 97 } });
     const partitions = new Map<string, string | undefined>();
     await connection.subscribe(stream, async (ctx, { key }) => void partitions.set(key, deliveryOf(ctx)?.partition));
@@ -53,7 +55,7 @@ suite("topics", () => {
   });
 
   test("partitions that are added are worked on", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const connection = await opened({ topic: { partitions: 1 } });
     const partitions = new Set<number>();
     await connection.subscribe(stream, async (ctx) => void partitions.add(Number(deliveryOf(ctx)?.partition)));
@@ -77,7 +79,7 @@ suite("topics", () => {
 
 suite("a group", () => {
   test("a member that loses a partition while handlers run has them aborted, and commits nothing for it however late they end", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const [one, other] = [await opened({ group: { ...quickGroup, revokeGrace: 50 } }), await opened()];
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     const aborted = new Set<string | undefined>();
@@ -121,7 +123,7 @@ suite("a group", () => {
   });
 
   test("what runs may finish and is committed before its partition goes elsewhere: nothing is done twice", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const [one, other] = [await opened(), await opened()];
     const ids: string[] = [];
     const work = async (_ctx: unknown, { id }: Message): Promise<void> => {
@@ -141,7 +143,7 @@ suite("a group", () => {
   });
 
   test("a static member that is back soon has the partitions that it had, and the others notice nothing", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const [one, other, later] = [await opened(), await opened(), await opened()];
     const [first, second] = [new Set<number>(), new Set<number>()];
     const seenBy = (partitions: Set<number>) => async (ctx: Context) => void partitions.add(Number(deliveryOf(ctx)?.partition));
@@ -160,7 +162,7 @@ suite("a group", () => {
   });
 
   test("10,000 messages wait at the broker and not in memory, however slow the handler is", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const connection = await opened();
     let [running, most, done] = [0, 0, 0];
     await connection.publishBatch(
@@ -186,7 +188,7 @@ suite("a group", () => {
   });
 
   test("the lag is told, and falls to nothing", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const connection = await opened();
     const lags: number[] = [];
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
@@ -207,7 +209,7 @@ suite("a group", () => {
 
 suite("a process", () => {
   test("that is killed between the handler and the commit loses nothing", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const connection = await opened();
     const worker = startWorker("works", services.kafka.url, stream);
     await vi.waitUntil(() => worker.lines().includes("ready"), patience);
@@ -226,7 +228,7 @@ suite("a process", () => {
   });
 
   test("that closes under load finishes what it has begun, gives back the rest and ends by itself", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const connection = await opened();
     const worker = startWorker("closes under load", services.kafka.url, stream);
     onTestFinished(() => worker.kill());
@@ -262,7 +264,7 @@ const hashesInJava: ReadonlyMap<string, number> = new Map([
 
 /** Publishes under many keys, and says whether that was enough. */
 async function publishedTo(connection: KafkaConnection, stream: string, isEnough: () => boolean): Promise<boolean> {
-  for (let number = 0; number < 20; number += 1) await connection.publish(stream, sample(randomUUID(), `order-${number}`));
+  for (let number = 0; number < 20; number += 1) await connection.publish(stream, sample(String(number), `order-${number}`));
   return isEnough();
 }
 

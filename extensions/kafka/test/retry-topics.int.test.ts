@@ -2,14 +2,16 @@ import { type KafkaConnectionOptions, type KafkaNative, kafkaConnection } from "
 import { type Context, createMessage, type Message } from "event-driver";
 import { type Connection, deliveryOf } from "event-driver/streams";
 import { connectionKit } from "event-driver/testing";
-import { randomUUID } from "node:crypto";
 import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import { services } from "../../../test/services.ts";
 import { kafkaBench, quickGroup } from "./kafka-bench.ts";
 import { kafkaSuite } from "./kafka-suite.ts";
+import { TestStreams } from "./streams.ts";
 
 const suite = await kafkaSuite("kafka");
+const streams = new TestStreams();
+afterAll(() => streams.remove());
 
 suite("a connection to Kafka with retry topics", () => {
   const { options, end } = kafkaBench({ retryTopics: {} });
@@ -20,7 +22,7 @@ suite("a connection to Kafka with retry topics", () => {
 
 suite("retry topics", () => {
   test("what failed comes again with its id, its place and its attempts, also to another process", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const receipts: Receipt[] = [];
     const [first, second] = [await opened(), await opened()];
     await first.subscribe(
@@ -43,7 +45,7 @@ suite("retry topics", () => {
   });
 
   test("each attempt has its topic, named as the function says, and the last one takes all further attempts", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const connection = await opened({ retryTopics: { count: 2, streamOf: ({ n }) => `${stream}-again-${n}` } });
     const spy = await opened({ retryTopics: false });
     const copies: string[] = [];
@@ -67,7 +69,7 @@ suite("retry topics", () => {
   });
 
   test("two names whose retry topics are the same do not get each other's messages", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const connection = await opened({ retryTopics: { count: 1, streamOf: () => `${stream}.retry` } });
     const seen: string[] = [];
     for (const name of ["billing", "shipping"]) {
@@ -89,7 +91,7 @@ suite("retry topics", () => {
   });
 
   test("a name that was forgotten does not get what had failed under it", async () => {
-    const stream = randomUUID();
+    const stream = streams.add();
     const connection = await opened();
     const attempts: number[] = [];
     const failing = await connection.subscribe(

@@ -1,21 +1,23 @@
 import { type KafkaConnection, kafkaConnection, transactionOf } from "@event-driver/kafka";
 import { type Context, createMessage, type Message, pipeline, TerminalError } from "event-driver";
-import { randomUUID } from "node:crypto";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import { services } from "../../../test/services.ts";
 import { startWorker } from "./child.ts";
 import { quickGroup } from "./kafka-bench.ts";
 import { kafkaSuite } from "./kafka-suite.ts";
+import { TestStreams } from "./streams.ts";
 
 const suite = await kafkaSuite("kafka");
+const streams = new TestStreams();
+afterAll(() => streams.remove());
 const patience = 40_000;
 /** A transaction that nobody ends is open for ten seconds, and the broker looks every ten seconds whether there is one. */
 const longPatience = 90_000;
 
 suite("transactions", () => {
   test("what a handler publishes comes once, with the last attempt, and not for what failed for good", async () => {
-    const [orders, invoices, deadLetter] = [randomUUID(), randomUUID(), randomUUID()];
+    const [orders, invoices, deadLetter] = [streams.add(), streams.add(), streams.add()];
     const connection = await opened();
     const [seen, dead] = [await idsOf(connection, invoices), await idsOf(connection, deadLetter)];
     await connection.subscribe(
@@ -36,7 +38,7 @@ suite("transactions", () => {
   });
 
   test("the position goes with what was published: the next one goes on behind it", async () => {
-    const [orders, invoices] = [randomUUID(), randomUUID()];
+    const [orders, invoices] = [streams.add(), streams.add()];
     const connection = await opened();
     const seen = await idsOf(connection, invoices);
     const work = invoicing(connection, (ctx, { id }) => transactionOf(ctx).publish(invoices, sample(id)));
@@ -54,7 +56,7 @@ suite("transactions", () => {
   });
 
   test("processes that are killed between the handler and the commit publish everything exactly once", async () => {
-    const [orders, invoices] = [randomUUID(), randomUUID()];
+    const [orders, invoices] = [streams.add(), streams.add()];
     const connection = await opened();
     const seen = await idsOf(connection, invoices);
     const waiting = await connection.subscribe(orders, async () => {});
@@ -78,7 +80,7 @@ suite("transactions", () => {
   }, 300_000);
 
   test("what is done by a process that has lost its partition is not published", async () => {
-    const [orders, invoices] = [randomUUID(), randomUUID()];
+    const [orders, invoices] = [streams.add(), streams.add()];
     const [one, other] = [await opened({ revokeGrace: 0 }), await opened()];
     const seen = await idsOf(other, invoices);
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
@@ -114,14 +116,14 @@ suite("transactions", () => {
   });
 
   test("without native: { transactional: true } the stage fails, and says what to do", async () => {
-    const orders = randomUUID();
+    const orders = streams.add();
     const connection = await opened();
     const errors: unknown[] = [];
     connection.on("failure", ({ error }) => void errors.push(error));
     await connection.subscribe(
       orders,
       invoicing(connection, () => {}),
-      { deadLetter: randomUUID() },
+      { deadLetter: streams.add() },
     );
 
     await connection.publish(orders, sample("1"));
