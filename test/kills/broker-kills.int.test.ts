@@ -18,15 +18,17 @@ import { changed, unexplained } from "./verdict.ts";
 
 /** Milliseconds. A broker takes up to 20 seconds to be back on a busy machine, and a service that was killed keeps its claims for a lease. */
 const timeout = 240_000;
+/** Milliseconds from the last message published to the last order. */
+const patience = 120_000;
 
 const brokers: readonly BrokerName[] = ["nats", "kafka", "rabbitmq", "mqtt", "pulsar"];
 
-/** By how many messages were published. */
+/** By how many messages were published. The sink's moments come last and at once: how soon orders come there is up to the broker. */
 const strikes: readonly Strike[] = [
   { moment: "any", after: 40 },
-  { moment: "after the sink has accepted", after: 40 },
-  { moment: "before the sink accepts", after: 40 },
   { moment: "any", after: 40 },
+  { moment: "after the sink has accepted", after: 0 },
+  { moment: "before the sink accepts", after: 0 },
 ];
 const brokerDies: ReadonlySet<number> = new Set([60, 180]);
 
@@ -62,7 +64,8 @@ for (const name of brokers) {
           if (brokerDies.has(count)) await killAndRestart(name, broker);
         }
       }
-      await sink.until(() => orders.every(({ key }) => sink.accepted(key).length > 0));
+      const missing = (): readonly string[] => orders.filter(({ key }) => sink.accepted(key).length === 0).map(({ key }) => key);
+      await expect.poll(missing, { timeout: patience, interval: 200 }).toEqual([]);
 
       expect(await cluster.stop()).toEqual([0, 0, 0]);
       expect(killer.left).toEqual([]);

@@ -1,7 +1,7 @@
 import type { OrderSink } from "./order-sink.ts";
 import type { Timeline } from "./timeline.ts";
 
-import { type OrderService, startOrderService } from "./order-service.ts";
+import { type OrderService, type ServiceEnvironment, startOrderService } from "./order-service.ts";
 
 /** One process of several on the same store. */
 export interface Replica {
@@ -29,7 +29,10 @@ export interface Cluster {
 export interface ClusterOptions {
   /** The address of the store, as `STORE` gives it to the service. */
   readonly store: string;
-  /** The address of a broker that they take events from, as `SOURCE` gives it. */
+  /**
+   * The address of a broker that they take events from, as `SOURCE` gives it. Who finds it silent for too long ends; another is started then, as an
+   * orchestrator does.
+   */
   readonly source?: string;
   readonly size: number;
   readonly sink: OrderSink;
@@ -45,8 +48,8 @@ export async function startCluster({ store, source = "", size, sink, timeline }:
   const start = (): Promise<void> => {
     started += 1;
     const name = `process-${started}`;
-    const service = startOrderService({ PORT: "0", STORE: store, SOURCE: source, K_SINK: sink.addressFor(name), LOG_LEVEL: "fatal" });
-    const ready = service.ready().then((url) => {
+    const environment = { PORT: "0", STORE: store, SOURCE: source, K_SINK: sink.addressFor(name), LOG_LEVEL: "fatal" };
+    const ready = startedIn(environment, source === "" ? 1 : startsWithSource).then(({ url, service }) => {
       running.push({ name, url, service });
       starting.delete(ready);
     });
@@ -83,4 +86,17 @@ export async function startCluster({ store, source = "", size, sink, timeline }:
       return Promise.all(running.map(({ service }) => service.ended));
     },
   };
+}
+
+/** How often one is started while the broker it shall take from is away: each time it waits ten seconds for it. */
+const startsWithSource = 4;
+
+async function startedIn(environment: ServiceEnvironment, starts: number): Promise<Omit<Replica, "name">> {
+  const service = startOrderService(environment);
+  try {
+    return { url: await service.ready(), service };
+  } catch (error) {
+    if (starts === 1) throw error;
+    return startedIn(environment, starts - 1);
+  }
 }
