@@ -41,7 +41,7 @@ for (const name of brokers) {
       const orders = sampleOrders(80);
       const published = shuffledTwice(
         orders.flatMap(({ events }) => events),
-        random.below,
+        (limit) => random.below(limit),
       );
       const broker = await startBroker(name);
       const killer = createKiller(
