@@ -6,17 +6,17 @@ import { afterEach, expect, test } from "vitest";
 
 import { services, suiteWith } from "../../../test/services.ts";
 import { topicOf } from "../src/names.ts";
-import { type Network, networkBefore } from "./network.ts";
+import { type ToxicProxy, toxicProxy } from "../../../test/toxic-proxy.ts";
 
 const suite = await suiteWith("mqtt", "toxiproxy");
 
 for (const qos of [1, 2] as const) {
   suite(`a connection that publishes and subscribes with quality ${qos}`, () => {
-    const networks = new Map<Connection<never>, Network>();
+    const networks = new Map<Connection<never>, ToxicProxy>();
     const skipped: string[] = [];
 
     const open = async (): Promise<Connection> => {
-      const network = await networkBefore(services.mqtt.url);
+      const network = await toxicProxy(services.mqtt.url);
       const connection = await mqttConnection({ url: network.url, qos, takeOverAfter: 200, sessionExpiry: 60_000 });
       networks.set(connection, network);
       return connection;

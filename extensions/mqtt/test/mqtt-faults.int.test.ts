@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { ownBroker } from "../../../test/broker-process.ts";
 import { services, suiteWith } from "../../../test/services.ts";
 import { child, connected, messages, newStream, publishAll, until } from "./helpers.ts";
-import { networkBefore } from "./network.ts";
+import { toxicProxy } from "../../../test/toxic-proxy.ts";
 
 const suite = await suiteWith("mqtt", "toxiproxy");
 
@@ -42,7 +42,7 @@ suite("when something dies", () => {
 
   test.each([1, 2] as const)("a connection that is cut while it publishes with quality %i gets everything to the broker", async (qos) => {
     const stream = newStream();
-    const network = await networkBefore(services.mqtt.url);
+    const network = await toxicProxy(services.mqtt.url);
     onTestFinished(() => network.remove());
     const seen: string[] = [];
     const subscriber = await connected({ qos });
@@ -70,7 +70,7 @@ suite("when something dies", () => {
 
   test("what is being worked on while the connection is cut is not delivered again when it comes back", async () => {
     const stream = newStream();
-    const network = await networkBefore(services.mqtt.url);
+    const network = await toxicProxy(services.mqtt.url);
     onTestFinished(() => network.remove());
     const publisher = await connected();
     const subscriber = await connected({ url: network.url });

@@ -5,7 +5,7 @@ import { type Connection, deliveryOf, type SubscribeOptions } from "event-driver
 
 import { services, suiteWith } from "../../../test/services.ts";
 import { bareClient, connected, messages, newStream, publishAll, until } from "./helpers.ts";
-import { networkBefore } from "./network.ts";
+import { toxicProxy } from "../../../test/toxic-proxy.ts";
 
 const suite = await suiteWith("mqtt", "toxiproxy");
 
@@ -57,7 +57,7 @@ suite("the members of a name", () => {
 
   test("hand on a session when somebody else connects under its client identifier, and tell the handlers", async () => {
     const stream = newStream();
-    const network = await networkBefore(services.mqtt.url);
+    const network = await toxicProxy(services.mqtt.url);
     onTestFinished(() => network.remove());
     const [publisher, first] = [await connected(), await connected({ url: network.url })];
     const aborted: string[] = [];
@@ -90,7 +90,7 @@ suite("the members of a name", () => {
 
   test("lose a session for good when it is exclusive: it is told, and may subscribe again", async () => {
     const stream = newStream();
-    const network = await networkBefore(services.mqtt.url);
+    const network = await toxicProxy(services.mqtt.url);
     onTestFinished(() => network.remove());
     const first = await connected({ url: network.url });
     const lost: unknown[] = [];

@@ -5,7 +5,7 @@ import { onTestFinished, test, vi, expect } from "vitest";
 import { ownBroker } from "../../../test/broker-process.ts";
 import { services, suiteWith } from "../../../test/services.ts";
 import { natsConnection, type NatsConnectionOptions } from "../src/index.ts";
-import { openRoute, type Route } from "./nats-bench.ts";
+import { type ToxicProxy, toxicProxy } from "../../../test/toxic-proxy.ts";
 import { startWorker } from "./worker.ts";
 
 const suite = await suiteWith("nats", "toxiproxy");
@@ -108,7 +108,7 @@ suite("NATS, when things break", () => {
     const connection = await opened({ url: route.url });
     await connection.subscribe(randomUUID(), async () => {});
 
-    await route.silence();
+    await route.freeze();
     const refusal = connection.publish(randomUUID(), message("1")).catch((error: unknown) => error);
     await connection.close({ limit: 10 });
 
@@ -125,7 +125,7 @@ suite("NATS, when things break", () => {
     connection.on("state", ({ state }) => states.push(state));
     await connection.subscribe(stream, async (_ctx, { id }) => void done.add(id), { timeout: 2_000 });
 
-    await route.silence();
+    await route.freeze();
     const publishing = connection.publishBatch(stream, numbered(50));
     await vi.waitFor(() => expect(states).toContain("reconnecting"), patience);
     await route.mend();
@@ -177,8 +177,8 @@ async function opened(options: NatsConnectionOptions): ReturnType<typeof natsCon
   return connection;
 }
 
-async function temporaryRoute(): Promise<Route> {
-  const route = await openRoute();
+async function temporaryRoute(): Promise<ToxicProxy> {
+  const route = await toxicProxy(services.nats.url);
   onTestFinished(() => route.remove());
   return route;
 }

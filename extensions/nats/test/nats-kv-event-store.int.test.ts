@@ -10,7 +10,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 
 import { ownBroker } from "../../../test/broker-process.ts";
 import { services, suiteWith } from "../../../test/services.ts";
-import { openRoute } from "./nats-bench.ts";
+import { toxicProxy } from "../../../test/toxic-proxy.ts";
 
 const suite = await suiteWith("nats", "toxiproxy");
 const url = services.nats.url;
@@ -94,7 +94,7 @@ suite("NATS KV, and what is its own", () => {
   });
 
   test("a write waits for a broker that is away, and is made once", async () => {
-    const route = await openRoute();
+    const route = await toxicProxy(services.nats.url);
     onTestFinished(() => route.remove());
     const { store } = await opened({ url: route.url });
     const first = await store.persist(entry("order-1"));
@@ -108,7 +108,7 @@ suite("NATS KV, and what is its own", () => {
   });
 
   test("an operation fails as unavailable when the broker stays away for longer than the timeout", async () => {
-    const route = await openRoute();
+    const route = await toxicProxy(services.nats.url);
     onTestFinished(() => route.remove());
     const { store } = await opened({ url: route.url, timeout: 200 });
 

@@ -6,22 +6,22 @@ import { WebSocket } from "ws";
 
 import { services } from "../../../test/services.ts";
 import { pulsarName } from "../src/names.ts";
-import { type ProxiedWay, proxiedWay } from "./toxiproxy.ts";
+import { type ToxicProxy, toxicProxy } from "../../../test/toxic-proxy.ts";
 
 /** Connections to the broker that all tests share, each over a way of its own that can be cut. */
 export interface PulsarBench {
   open(options?: Partial<PulsarConnectionOptions>): Promise<Connection<PulsarNative>>;
-  wayOf(connection: object): ProxiedWay;
+  wayOf(connection: object): ToxicProxy;
   /** Closes what was opened, and removes the ways. */
   end(): Promise<void>;
 }
 
 export function pulsarBench(url: string = services.pulsar.url): PulsarBench {
-  const ways = new Map<object, ProxiedWay>();
+  const ways = new Map<object, ToxicProxy>();
   return {
     async open(options = {}) {
-      const way = await proxiedWay(new URL(url).host);
-      const connection = await pulsarConnection({ url: `pulsar+ws://${way.host}`, heartbeat: 1_000, ...options });
+      const way = await toxicProxy(url);
+      const connection = await pulsarConnection({ url: way.url, heartbeat: 1_000, ...options });
       ways.set(connection, way);
       return connection;
     },

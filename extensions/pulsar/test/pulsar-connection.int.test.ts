@@ -209,7 +209,8 @@ suite("a connection to Pulsar", () => {
 
   test("a message is delivered when deliverAt says, and others do not wait for it", async () => {
     const stream = randomUUID();
-    const due = Date.now() + 1_500;
+    const due = Date.now() + 2_500;
+    const tick = 1_000;
     const connection = await open({ deliverAt: (_stream, { id }) => (id === "later" ? due : undefined) });
     const came: { readonly id: string; readonly at: number }[] = [];
     await connection.subscribe(stream, async (_ctx, { id }) => void came.push({ id, at: Date.now() }));
@@ -218,7 +219,8 @@ suite("a connection to Pulsar", () => {
     await vi.waitFor(() => expect(came).toHaveLength(2), patience);
 
     expect(came.map(({ id }) => id)).toEqual(["now", "later"]);
-    expect(came[1]?.at).toBeGreaterThanOrEqual(due);
+    // Pulsar looks once a tick, and takes what is due before the next one for due.
+    expect(came[1]?.at).toBeGreaterThanOrEqual(due - tick);
   });
 
   test("bad options of a subscription are refused by name", async () => {

@@ -6,17 +6,17 @@ import { rabbitmqConnection, rabbitmqFeatures } from "@event-driver/rabbitmq";
 import { Connection as Client } from "rabbitmq-client";
 
 import { services } from "../../../test/services.ts";
-import { type Proxy, proxyOf } from "./proxy.ts";
+import { type ToxicProxy, toxicProxy } from "../../../test/toxic-proxy.ts";
 
 /** So that the shared broker is left as it was, in the end. */
 export const forTests = { "x-expires": 600_000 };
 
 /** What the conformance kit needs, over the shared broker: each connection by way of a proxy of its own, which can be taken away. */
 export function rabbitmqHandles(options: Omit<RabbitmqConnectionOptions, "url"> = {}): Omit<ConnectionKitOptions, "test"> {
-  const proxies = new WeakMap<Connection, Proxy>();
+  const proxies = new WeakMap<Connection, ToxicProxy>();
 
   const open = async (): Promise<Connection<RabbitmqNative>> => {
-    const proxy = await proxyOf(services.rabbitmq.url);
+    const proxy = await toxicProxy(services.rabbitmq.url);
     const connection = await rabbitmqConnection({
       url: proxy.url,
       clientOptions: { retryHigh: 500 },
@@ -30,11 +30,11 @@ export function rabbitmqHandles(options: Omit<RabbitmqConnectionOptions, "url"> 
     open,
     openAnother: open,
     features: { ...rabbitmqFeatures, keyOrder: options.singleActiveConsumer === true ? "group" : "subscription" },
-    crash: (connection) => proxies.get(connection)?.goAway(),
+    crash: (connection) => proxies.get(connection)?.cut(),
     async outage(connection) {
       const proxy = proxies.get(connection);
-      await proxy?.goAway();
-      return () => proxy?.heal();
+      await proxy?.cut();
+      return () => proxy?.mend();
     },
     poison: (_connection, stream) => publishRaw(stream, { headers: { "cloudEvents:specversion": "1.0" }, body: Buffer.from("{") }),
     patience: 15_000,

@@ -9,7 +9,7 @@ import { ownBroker } from "../../../test/broker-process.ts";
 import { services, suiteWith } from "../../../test/services.ts";
 import { asked, collector, connected, order, orders, until } from "./connected.ts";
 import { forTests } from "./handles.ts";
-import { proxyOf } from "./proxy.ts";
+import { toxicProxy } from "../../../test/toxic-proxy.ts";
 
 const suite = await suiteWith("rabbitmq", "toxiproxy");
 
@@ -76,7 +76,7 @@ suite("a broker that dies", () => {
 
 suite("a network that breaks", () => {
   test("a connection that is cut while it publishes reports nothing as published that is lost", async () => {
-    const proxy = await proxyOf(services.rabbitmq.url);
+    const proxy = await toxicProxy(services.rabbitmq.url);
     onTestFinished(() => proxy.remove());
     const [connection, reader] = [await connected({ url: proxy.url, clientOptions: { retryHigh: 500 } }), await connected()];
     const [stream, { ids, handle }] = [crypto.randomUUID(), collector()];
@@ -89,9 +89,9 @@ suite("a network that breaks", () => {
         orders(200, 20).map((message) => ({ ...message, id: `${round}-${message.id}` })),
       );
       await setTimeout(round * 3);
-      await (round % 2 === 0 ? proxy.goAway() : proxy.cutAnswers());
+      await (round % 2 === 0 ? proxy.cut() : proxy.cutAnswers());
       await setTimeout(20);
-      await proxy.heal();
+      await proxy.mend();
       published.push(...(await publishedOf(publishing)));
     }
     published.push(await connection.publish(stream, order("last")));
@@ -100,7 +100,7 @@ suite("a network that breaks", () => {
   });
 
   test("deliveries of a connection that is cut are lost to their handlers, and come again", async () => {
-    const proxy = await proxyOf(services.rabbitmq.url);
+    const proxy = await toxicProxy(services.rabbitmq.url);
     onTestFinished(() => proxy.remove());
     const connection = await connected({ url: proxy.url, clientOptions: { retryHigh: 500 } });
     const stream = crypto.randomUUID();
@@ -114,45 +114,45 @@ suite("a network that breaks", () => {
     await connection.publish(stream, order("1"));
     await until(() => expect(attempts).toEqual([1]));
 
-    await proxy.goAway();
+    await proxy.cut();
     await until(() => expect(reasons).toMatchObject([{ code: "ERR_DELIVERY_LOST" }]));
-    await proxy.heal();
+    await proxy.mend();
 
     await until(() => expect(attempts).toEqual([1, 2]));
   });
 
   test("what is published before its connection is up again goes out in the order of the calls", async () => {
-    const proxy = await proxyOf(services.rabbitmq.url);
+    const proxy = await toxicProxy(services.rabbitmq.url);
     onTestFinished(() => proxy.remove());
     const [connection, reader] = [await connected({ url: proxy.url, clientOptions: { retryHigh: 500 } }), await connected()];
     const [stream, { ids, handle }] = [crypto.randomUUID(), collector()];
     await reader.subscribe(stream, handle, { concurrency: 1 });
     await connection.publish(stream, order("first"));
-    await proxy.goAway();
+    await proxy.cut();
     await until(() => expect(connection.status().state).toBe("reconnecting"));
 
     const { signal } = new AbortController();
     const publishing = orders(100, 1).map((message, index) => connection.publish(stream, message, index % 3 === 0 ? { signal } : {}));
-    await proxy.heal();
+    await proxy.mend();
     await Promise.all(publishing);
 
     await until(() => expect(ids).toEqual(["first", ...orders(100, 1).map(({ id }) => id)]));
   });
 
   test("a subscription that is begun while the broker is out of reach begins when it is back, or ends with its connection", async () => {
-    const proxy = await proxyOf(services.rabbitmq.url);
+    const proxy = await toxicProxy(services.rabbitmq.url);
     onTestFinished(() => proxy.remove());
     const options = { url: proxy.url, clientOptions: { retryHigh: 500 } };
     const [connection, closed] = [await connected(options), await connected(options)];
     const [stream, { ids, handle }] = [crypto.randomUUID(), collector()];
-    await proxy.goAway();
+    await proxy.cut();
     await until(() => expect([connection.status().state, closed.status().state]).toEqual(["reconnecting", "reconnecting"]));
 
     const subscribing = connection.subscribe(stream, handle);
     const refused = closed.subscribe(stream, handle).catch((error: unknown) => error);
     await closed.close({ limit: 10 });
     expect(await refused).toMatchObject({ code: "ERR_CONNECTION_CLOSED", retryable: true });
-    await proxy.heal();
+    await proxy.mend();
     await subscribing;
     await connection.publish(stream, order("1"));
 
@@ -160,25 +160,25 @@ suite("a network that breaks", () => {
   });
 
   test("unsubscribe says so when it could not remove the queue of a name", async () => {
-    const proxy = await proxyOf(services.rabbitmq.url);
+    const proxy = await toxicProxy(services.rabbitmq.url);
     onTestFinished(() => proxy.remove());
     const [connection, stream] = [await connected({ url: proxy.url }), crypto.randomUUID()];
     const subscription = await connection.subscribe(stream, collector().handle);
-    await proxy.goAway();
+    await proxy.cut();
     await until(() => expect(connection.status().state).toBe("reconnecting"));
 
     await expect(subscription.unsubscribe()).rejects.toMatchObject({ code: "ERR_TOPOLOGY", message: expect.stringContaining(stream) });
   });
 
   test("close does not wait for a broker that is out of reach", async () => {
-    const proxy = await proxyOf(services.rabbitmq.url);
+    const proxy = await toxicProxy(services.rabbitmq.url);
     onTestFinished(() => proxy.remove());
     const connection = await rabbitmqConnection({ url: proxy.url, queueArguments: forTests });
     const stream = crypto.randomUUID();
     await connection.subscribe(stream, collector().handle);
     await connection.publish(stream, order("1"));
 
-    await proxy.stall();
+    await proxy.freeze();
     await connection.close({ limit: 10 });
 
     expect(connection.status().state).toBe("closed");

@@ -9,7 +9,7 @@ import { services, suiteWith } from "../../../../../test/services.ts";
 import { bigQuerySink } from "../../../src/bigquery/sink/bigquery-sink.ts";
 import { emulatedBigQuery, type EmulatedTable, emulatedTable } from "./emulated-table.ts";
 import { outcomeOf, send } from "./send.ts";
-import { toxicProxy } from "./toxic-proxy.ts";
+import { toxicProxy } from "../../../../../test/toxic-proxy.ts";
 
 const suite = await suiteWith("bigquery", "toxiproxy");
 
@@ -93,6 +93,7 @@ suite("the sink over insertAll", () => {
   test("a server that goes away in between costs no message", async () => {
     const target = await emulatedTable([{ name: "id", type: "STRING" }]);
     const proxy = await toxicProxy(services.bigquery.url);
+    onTestFinished(() => proxy.remove());
     const retry = { maxAttempts: 1_000, baseDelay: 10, maxDelay: 20 };
     const sink = sinkInto(target, { bigquery: emulatedBigQuery(proxy.url), batch: { rows: 5, wait: 5 }, maxInFlight: 1, retry });
     const expected = Array.from({ length: 100 }, (_, index) => String(index).padStart(3, "0"));
@@ -100,8 +101,8 @@ suite("the sink over insertAll", () => {
     const all = Promise.all(sent);
 
     await sent[20];
-    await proxy.goAway();
-    await proxy.heal();
+    await proxy.cut();
+    await proxy.mend();
     await all;
 
     expect(new Set(await target.ids())).toEqual(new Set(expected));

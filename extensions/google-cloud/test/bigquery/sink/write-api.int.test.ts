@@ -15,7 +15,7 @@ import { protoRow } from "../../../src/bigquery/sink/rows/proto-row.ts";
 import { openWriteClient } from "../../../src/bigquery/sink/write-api/write-api.ts";
 import { type EmulatedTable, emulatedTable, projectId } from "./emulated-table.ts";
 import { outcomeOf, send } from "./send.ts";
-import { toxicProxy } from "./toxic-proxy.ts";
+import { toxicProxy } from "../../../../../test/toxic-proxy.ts";
 
 const suite = await suiteWith("bigquery", "bigqueryGrpc", "toxiproxy");
 
@@ -181,6 +181,7 @@ suite("the sink over the Storage Write API", () => {
   test.each(["at-least-once", "exactly-once"] as const)("rows whose answer is lost are sent again, %s", async (delivery) => {
     const target = await emulatedTable(ids);
     const proxy = await toxicProxy(services.bigqueryGrpc.url);
+    onTestFinished(() => proxy.remove());
     const clock = virtualClock();
     const paused = vi.fn<() => number>(() => 1);
     const sink = sinkInto(target, {
@@ -198,7 +199,7 @@ suite("the sink over the Storage Write API", () => {
     const sent = Promise.all(["2", "3"].map((id) => send(sink, id)));
     await expect.poll(() => paused, { message: "the answer is lost" }).toHaveBeenCalled();
     await expect.poll(() => target.ids(), { message: "the rows are stored all the same" }).toContain("3");
-    await proxy.heal();
+    await proxy.mend();
     await advanceUntil(clock, sent);
 
     const twice = delivery === "at-least-once" ? ["2", "3"] : [];
@@ -208,6 +209,7 @@ suite("the sink over the Storage Write API", () => {
   test("a server that goes away in between costs no message", async () => {
     const target = await emulatedTable(ids);
     const proxy = await toxicProxy(services.bigqueryGrpc.url);
+    onTestFinished(() => proxy.remove());
     const clock = virtualClock();
     const paused = vi.fn<() => number>(() => 1);
     const sink = sinkInto(target, {
@@ -224,9 +226,9 @@ suite("the sink over the Storage Write API", () => {
     const all = Promise.all(sent);
 
     await sent[20];
-    await proxy.goAway();
+    await proxy.cut();
     await expect.poll(() => paused, { message: "the connection broke" }).toHaveBeenCalled();
-    await proxy.heal();
+    await proxy.mend();
     await advanceUntil(clock, all);
 
     expect(await target.ids()).toEqual(expected);
@@ -235,32 +237,34 @@ suite("the sink over the Storage Write API", () => {
   test("a server that is silent is not waited for beyond the time limit, and no more than the buffer is held", async () => {
     const target = await emulatedTable(ids);
     const proxy = await toxicProxy(services.bigqueryGrpc.url);
+    onTestFinished(() => proxy.remove());
     const sink = sinkInto(target, { apiEndpoint: proxy.url, timeout: 300, buffer: { rows: 20 }, retry: { maxAttempts: 1 } });
     await send(sink, "0");
-    await proxy.stall();
+    await proxy.freeze();
 
     const outcomes = await Promise.all(Array.from({ length: 100 }, (_, index) => outcomeOf(send(sink, `late ${index}`))));
 
     const codes = outcomes.map((outcome) => (isEventDriverError(outcome) ? outcome.code : outcome));
     expect(codes.filter((code) => code === "ERR_SINK_FAILED")).toHaveLength(20);
     expect(codes.filter((code) => code === "ERR_OVERLOADED")).toHaveLength(80);
-    await proxy.heal();
+    await proxy.mend();
     expect(await outcomeOf(send(sink, "1"))).toBe("stored");
   });
 
   test("a message that is given up while the server is silent rejects at once", async () => {
     const target = await emulatedTable(ids);
     const proxy = await toxicProxy(services.bigqueryGrpc.url);
+    onTestFinished(() => proxy.remove());
     const sink = sinkInto(target, { apiEndpoint: proxy.url, batch: { rows: 1 } });
     await send(sink, "0");
-    await proxy.stall();
+    await proxy.freeze();
     const controller = new AbortController();
     const outcome = outcomeOf(send(sink, "1", controller.signal));
 
     controller.abort(new Error("the caller has gone"));
 
     expect(String(await outcome)).toContain("the caller has gone");
-    await proxy.heal();
+    await proxy.mend();
   });
 
   test("close stores what waits, and leaves a client open that was given", async () => {
