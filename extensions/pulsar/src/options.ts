@@ -55,8 +55,8 @@ export interface PulsarConnectionOptions extends ConnectionOptions, BindingOptio
    */
   readonly lagInterval?: number;
   /**
-   * When a message is delivered, in epoch milliseconds; `undefined` for at once. Pulsar may be early by its `delayedDeliveryTickTimeMillis`, a second by default. Whoever comes behind it does not wait for it, and subscriptions
-   * of the types `"Failover"` and `"Exclusive"`, as with `serial`, are given it at once.
+   * When a message is delivered, in epoch milliseconds; `undefined` for at once. Pulsar may be early by its `delayedDeliveryTickTimeMillis`, a second by
+   * default. Whoever comes behind does not wait, and subscriptions of the types `"Failover"` and `"Exclusive"`, as with `serial`, are given it at once.
    * @default every message at once
    */
   readonly deliverAt?: (stream: string, message: Message) => number | undefined;
