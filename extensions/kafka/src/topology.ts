@@ -103,10 +103,9 @@ export class Topology {
 
   async #committed(group: string, topic: string, requireStable: boolean): Promise<Offsets> {
     const partitionIndexes = indexes(await this.require(topic));
-    const [found] = await this.#admin.listConsumerGroupOffsets({
-      groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes }] }],
-      requireStable,
-    });
+    const [found] = await this.#patiently(() =>
+      this.#admin.listConsumerGroupOffsets({ groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes }] }], requireStable }),
+    );
     const partitions = found?.topics.find(({ name }) => name === topic)?.partitions ?? [];
     return new Map(
       partitions
@@ -125,13 +124,16 @@ export class Topology {
 
   async #create(topic: string): Promise<void> {
     const { partitions, replicas, configs } = this.#settings.topic;
+    const asked = {
+      topics: [topic],
+      partitions,
+      replicas: replicas ?? -1,
+      configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
+    };
+    // With its own number of replicas a cluster cannot mean that: it is short of brokers, as one is that has just started.
+    const passing = replicas === undefined ? [...unheard, "INVALID_REPLICATION_FACTOR"] : unheard;
     try {
-      await this.#admin.createTopics({
-        topics: [topic],
-        partitions,
-        replicas: replicas ?? -1,
-        configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
-      });
+      await this.#patiently(() => this.#admin.createTopics(asked), passing);
     } catch (error) {
       if (isProtocolError(error, "TOPIC_ALREADY_EXISTS")) return;
       if (isProtocolError(error, ...unmakeable))
@@ -178,21 +180,28 @@ export class Topology {
     return new Map((listed?.partitions ?? []).map(({ partitionIndex, offset }) => [partitionIndex, offset]));
   }
 
-  /** Asks again while a broker has not heard of a topic that is there. */
-  async #patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  /** Asks again while a broker has not heard of what is there. */
+  async #patiently<Answer>(ask: () => Promise<Answer>, passing: readonly string[] = unheard): Promise<Answer> {
     for (let tries = 1; ; tries += 1) {
       try {
         return await ask();
       } catch (error) {
-        if (tries === patience.tries || !isProtocolError(error, ...unheard)) throw error;
+        if (tries === patience.tries || !isProtocolError(error, ...passing)) throw error;
         await sleep(this.#settings.clock, patience.pause);
       }
     }
   }
 }
 
-/** What a broker says that has not heard yet of a topic, or of who leads its partitions. */
-const unheard = ["UNKNOWN_TOPIC_OR_PARTITION", "LEADER_NOT_AVAILABLE", "NOT_LEADER_OR_FOLLOWER"];
+/** What a broker says that has not heard yet of a topic or of who leads its partitions, or has just begun to look after a group. */
+const unheard = [
+  "UNKNOWN_TOPIC_OR_PARTITION",
+  "LEADER_NOT_AVAILABLE",
+  "NOT_LEADER_OR_FOLLOWER",
+  "COORDINATOR_LOAD_IN_PROGRESS",
+  "COORDINATOR_NOT_AVAILABLE",
+  "NOT_COORDINATOR",
+];
 /** What a commit without membership is answered with while a group has members. */
 const foreignMembers = [
   "UNKNOWN_MEMBER_ID",
