@@ -14,7 +14,7 @@ import { sampleOrders } from "./order-events.ts";
 import { startOrderSink } from "./order-sink.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 import { createTimeline } from "./timeline.ts";
-import { changed, unexplained } from "./verdict.ts";
+import { changed, type Outage, unexplained } from "./verdict.ts";
 
 /** Milliseconds. A broker takes up to 20 seconds to be back on a busy machine, and a service that was killed keeps its claims for a lease. */
 const timeout = 240_000;
@@ -55,13 +55,17 @@ for (const name of brokers) {
 
       const connection = await openSource(broker.url, {});
       onTestFinished(() => connection.close({ limit: 0 }));
+      const outages: Outage[] = [];
       let count = 0;
       for (const messages of inGroups(published, 8)) {
         await Promise.all(messages.map((message) => publishUntilConfirmed(connection, message)));
         for (const _ of messages) {
           await killer.onRequest();
           count += 1;
-          if (brokerDies.has(count)) await killAndRestart(name, broker);
+          if (!brokerDies.has(count)) continue;
+          const from = timeline.next();
+          await killAndRestart(name, broker);
+          outages.push({ from, to: timeline.next() });
         }
       }
       const missing = (): readonly string[] => orders.filter(({ key }) => sink.accepted(key).length === 0).map(({ key }) => key);
@@ -70,7 +74,7 @@ for (const name of brokers) {
       expect(await cluster.stop()).toEqual([0, 0, 0]);
       expect(killer.left).toEqual([]);
       expect(orders.flatMap((order) => changed(order, sink.accepted(order.key)))).toEqual([]);
-      expect(unexplained(orders, { sink, killedAt: cluster.killedAt, doneAt: new Map() })).toEqual([]);
+      expect(unexplained(orders, { sink, killedAt: cluster.killedAt, doneAt: new Map(), outages })).toEqual([]);
     });
   });
 }

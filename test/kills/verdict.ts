@@ -24,19 +24,35 @@ export interface Witnesses {
   readonly killedAt: ReadonlyMap<string, number>;
   /** When a sender was first told that an order is done. */
   readonly doneAt: ReadonlyMap<string, number>;
+  /**
+   * When the broker that the events come from was away: from its kill until it was back.
+   * @default never
+   */
+  readonly outages?: readonly Outage[];
+}
+
+export interface Outage {
+  readonly from: number;
+  readonly to: number;
 }
 
 /**
- * The orders that came twice without a reason. A reason is that whoever brought it first was killed before it came again, and had not recorded
- * it: once recorded, some sender may have been told so.
+ * The orders that came twice without a reason. A reason is that whoever brought it first was killed before it came again, or lost the broker
+ * and with it the event that it was working on; and that it had not been recorded: once recorded, some sender may have been told so.
  */
-export function unexplained(orders: readonly Pick<SampleOrder, "key">[], { sink, killedAt, doneAt }: Witnesses): readonly string[] {
+export function unexplained(
+  orders: readonly Pick<SampleOrder, "key">[],
+  { sink, killedAt, doneAt, outages = [] }: Witnesses,
+): readonly string[] {
   return orders.flatMap(({ key }) => {
     const accepted = sink.accepted(key);
     return accepted.slice(1).flatMap(({ acceptedAt = 0 }, index) => {
-      const wasKilled = (killedAt.get(accepted[index]?.from ?? "") ?? Infinity) < acceptedAt;
+      const { from = "", acceptedAt: before = 0 } = accepted[index] ?? {};
+      const wasKilled = (killedAt.get(from) ?? Infinity) < acceptedAt;
+      const wasCutOff = outages.some((outage) => before < outage.to && outage.from < acceptedAt);
       const wasRecorded = (doneAt.get(key) ?? Infinity) < acceptedAt;
-      return wasKilled && !wasRecorded ? [] : [`${key}: killed ${wasKilled}, recorded ${wasRecorded}`];
+      const isExplained = (wasKilled || wasCutOff) && !wasRecorded;
+      return isExplained ? [] : [`${key}: killed ${wasKilled}, cut off ${wasCutOff}, recorded ${wasRecorded}`];
     });
   });
 }
