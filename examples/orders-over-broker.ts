@@ -1,5 +1,5 @@
 import type { Connection } from "event-driver/streams";
-import { createMessage, memoryEventStore, type Message } from "event-driver";
+import { type Context, createMessage, memoryEventStore, type Message } from "event-driver";
 import { randomUUID } from "node:crypto";
 
 import { orderPipeline } from "./01-orders/pipeline.ts";
@@ -17,7 +17,7 @@ export async function chargeOrdersOver(connection: Connection): Promise<void> {
   const published = shuffle([...events, ...events]);
   const { promise: allHandled, resolve } = Promise.withResolvers<void>();
   let handled = 0;
-  const handle = async (...[ctx, message]: Parameters<typeof pipeline.process>): Promise<void> => {
+  const handle = async (ctx: Context, message: Message): Promise<void> => {
     await pipeline.process(ctx, message);
     handled += 1;
     if (handled === published.length) resolve();
