@@ -2,21 +2,31 @@ import type { ConnectionOptions, Connection } from "event-driver/streams";
 
 type Connect = (url: string, options: ConnectionOptions) => Promise<Connection>;
 
+const nats: Connect = async (url, options) => (await import("@event-driver/nats")).natsConnection({ url, ...options });
+const kafka: Connect = async (url, options) => (await import("@event-driver/kafka")).kafkaConnection({ url, ...options });
+const pulsar: Connect = async (url, options) => (await import("@event-driver/pulsar")).pulsarConnection({ url, ...options });
+const rabbitmq: Connect = async (url, options) => (await import("@event-driver/rabbitmq")).rabbitmqConnection({ url, ...options });
+const mqtt: Connect = async (url, options) => (await import("@event-driver/mqtt")).mqttConnection({ url, ...options });
+
 /** Who speaks to the broker of an address. Each is loaded only when it is asked for: the others need not be installed. */
-const brokers: Readonly<Record<string, Connect>> = {
-  "nats:": async (url, options) => (await import("@event-driver/nats")).natsConnection({ url, ...options }),
-  "kafka:": async (url, options) => (await import("@event-driver/kafka")).kafkaConnection({ url, ...options }),
-  "pulsar+ws:": async (url, options) => (await import("@event-driver/pulsar")).pulsarConnection({ url, ...options }),
-  "amqp:": async (url, options) => (await import("@event-driver/rabbitmq")).rabbitmqConnection({ url, ...options }),
-  "mqtt:": async (url, options) => (await import("@event-driver/mqtt")).mqttConnection({ url, ...options }),
-};
+const brokers: ReadonlyMap<string, Connect> = new Map([
+  ["nats:", nats],
+  ["tls:", nats],
+  ["kafka:", kafka],
+  ["pulsar+ws:", pulsar],
+  ["pulsar+wss:", pulsar],
+  ["amqp:", rabbitmq],
+  ["amqps:", rabbitmq],
+  ["mqtt:", mqtt],
+  ["mqtts:", mqtt],
+]);
 
 /** A connection to the broker that SOURCE names. */
 export async function openSource(address: string, options: ConnectionOptions): Promise<Connection> {
   const scheme = address.slice(0, address.indexOf("://") + 1);
-  const connect = brokers[scheme];
+  const connect = brokers.get(scheme);
   if (connect !== undefined) return connect(address, options);
-  const allowed = Object.keys(brokers).map((each) => `${each}//HOST:PORT`);
+  const allowed = Array.from(brokers.keys(), (each) => `${each}//HOST:PORT`);
   // Not the address itself: it may hold a password.
   throw new Error(`SOURCE begins with "${scheme}", allowed are ${allowed.join(", ")}`);
 }

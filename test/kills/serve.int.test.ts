@@ -67,7 +67,7 @@ test.each([
   ["STORE", "sqlite:no/such/folder/orders.db", "cannot be written: it and its folder must exist"],
   ["STORE", "gcs:", 'url is "gcs:", allowed is "gcs:BUCKET"'],
   ["STORE", "gcs:orders?folder=a", 'option is "folder", allowed is one of apiEndpoint,'],
-  ["SOURCE", "orders", 'SOURCE begins with "", allowed are nats://HOST:PORT, kafka://HOST:PORT,'],
+  ["SOURCE", "orders", 'SOURCE begins with "", allowed are nats://HOST:PORT, tls://HOST:PORT,'],
   ["SOURCE", "redis://ann:secret@orders", 'SOURCE begins with "redis:", allowed are nats://HOST:PORT,'],
   ["SOURCE", "nats://ann:secret@[orders", "natsConnection: url is"],
   ["K_SINK", "orders", 'K_SINK is "text that is no absolute URL", allowed is an absolute http or https URL'],

@@ -50,7 +50,7 @@ const packetOverhead = 64;
 
 /** Publishes over one connection of its own, and gives each subscription further ones. */
 export class MqttTransport implements Transport<MqttNative> {
-  readonly name = "mqtt";
+  readonly name = "MQTT";
   readonly features: ConnectionFeatures = mqttFeatures;
   readonly keepsPublishOrder = true;
   readonly #settings: MqttSettings;

@@ -47,7 +47,7 @@ export interface NatsTransportOptions {
 
 /** One client of a broker, as a transport. */
 export class NatsTransport implements Transport<NatsNative> {
-  readonly name = "nats";
+  readonly name = "NATS";
   readonly features: ConnectionFeatures = natsFeatures;
   /** One connection, one stream, one order: the broker takes what it is sent as it comes. */
   readonly keepsPublishOrder = true;
