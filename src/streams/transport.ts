@@ -39,7 +39,10 @@ export interface Inbound {
   readonly ackTime?: number | undefined;
   /** Aborts when the delivery is no longer ours: the connection was lost, its partition went elsewhere, the ack wait is over. */
   readonly signal?: AbortSignal | undefined;
-  /** Done. Resolves when the broker knows it. */
+  /**
+   * Done. Resolves when the broker knows it. Where it answers no acknowledgement, or is told of many at once, it resolves before that; then the subscription's
+   * `close` tells the broker of all that was acknowledged before it leaves.
+   */
   ack(): Promise<void>;
   /** Not done. To be delivered again, to whomever: after `delay` milliseconds where `features.delay` is true, else as soon as it suits. */
   release(options: { readonly delay: number }): Promise<void>;
