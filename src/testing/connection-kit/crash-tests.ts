@@ -167,7 +167,11 @@ export const crashTests: readonly ConnectionTest[] = [
       await pause(20);
 
       giveUp.abort(new Error("enough"));
-      await until("publish has given up", () => statuses.length === 5).finally(() => void end());
+      try {
+        await until("publish has given up", () => statuses.length === 5);
+      } finally {
+        await end();
+      }
 
       assert.deepEqual(new Set(statuses), new Set(["failed"]), "nothing is reported as published");
     },
