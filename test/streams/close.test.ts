@@ -200,6 +200,25 @@ test.each(["stop", "ack", "close"] as const)("close ends although the broker nev
   await closing;
 });
 
+test("close ends although the broker never takes back what a loop has, or has not taken", async () => {
+  const { connect, clock } = streamsBench();
+  const connection = connect({}, (transport) =>
+    alterDeliveries(transport, (inbound) => ({ ...inbound, release: () => new Promise(() => {}) })),
+  );
+  const subscription = await connection.pull("orders");
+  await connection.publishBatch("orders", [order("1"), order("2")]);
+  await clock.advance(0);
+  const taken = await subscription[Symbol.asyncIterator]().next();
+
+  let isClosed = false;
+  const closing = connection.close({ limit: 1_000 }).then(() => void (isClosed = true));
+  await clock.advance(20_000);
+
+  expect(isClosed).toBe(true);
+  await closing;
+  expect(taken.value?.signal.aborted).toBe(true);
+});
+
 function alterDeliveries(transport: Transport, alter: (inbound: Inbound) => Inbound): Transport {
   return {
     ...transport,

@@ -5,6 +5,7 @@ import type { Emit } from "../emitter.ts";
 import type { Inbound, Sink } from "../transport.ts";
 
 import { EventDriverError, invalidOption } from "../../errors.ts";
+import { endsWithin, goodbye } from "../ends-within.ts";
 import { AckWaits } from "./ack-waits.ts";
 import { Job } from "./job.ts";
 
@@ -66,19 +67,17 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
 
   /** Ends the loops, gives back what none of them has, and waits for what they have: not longer than `limit` milliseconds. */
   async drain(limit: number): Promise<void> {
+    const { clock } = this.#options;
     this.#endLoops();
-    for (const job of this.#waiting.splice(0)) await this.#giveBack(job);
-    if (this.#taken.size === 0) return;
-    let cancelLimit: (() => void) | undefined;
-    await new Promise<void>((resolve) => {
-      this.#whenIdle.push(resolve);
-      cancelLimit = this.#options.clock.after(limit, resolve);
-    });
-    cancelLimit?.();
-    for (const job of this.#taken) {
-      job.interrupt.abort(closedOver());
-      await this.#giveBack(job);
-    }
+    await endsWithin(clock, goodbye, this.#giveBackAll(this.#waiting.splice(0)));
+    await endsWithin(clock, limit, this.#settled());
+    const taken = [...this.#taken];
+    for (const job of taken) job.interrupt.abort(closedOver());
+    await endsWithin(clock, goodbye, this.#giveBackAll(taken));
+  }
+
+  #settled(): Promise<void> {
+    return this.#taken.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
   async #next(): Promise<IteratorResult<PullDelivery, undefined>> {
@@ -113,6 +112,11 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
   async #settle(job: Job, tell: () => Promise<void>): Promise<void> {
     if (!job.isGone) await tell();
     this.#forget(job);
+  }
+
+  /** One after another, so that they come to the broker in their order. */
+  async #giveBackAll(jobs: readonly Job[]): Promise<void> {
+    for (const job of jobs) await this.#giveBack(job);
   }
 
   async #giveBack(job: Job): Promise<void> {
