@@ -54,12 +54,18 @@ export async function openAll({ connection, store, config }: Addresses): Promise
   const given = config === undefined ? {} : await readConfig(config);
   const opened: { close(): Promise<void> }[] = [];
   try {
-    const parts = {
-      store: store === undefined ? given.store : await openStore(store),
-      connection: connection === undefined ? given.connection : await openConnection(connection),
+    const letterStore = store === undefined ? given.store : await openStore(store);
+    if (letterStore !== undefined) opened.push(letterStore);
+    const broker = connection === undefined ? given.connection : await openConnection(connection);
+    // In front of the store: what it still works on may be kept there.
+    if (broker !== undefined) opened.unshift(broker);
+    return {
+      store: letterStore,
+      connection: broker,
+      pipeline: given.pipeline,
+      parked: given.parked,
+      close: () => closeAll(opened),
     };
-    for (const part of [parts.connection, parts.store]) if (part !== undefined) opened.push(part);
-    return { ...parts, pipeline: given.pipeline, parked: given.parked, close: () => closeAll(opened) };
   } catch (error) {
     await closeAll(opened);
     throw error;
