@@ -20,6 +20,7 @@ export { memoryConnection, type MemoryConnectionOptions } from "./memory/memory-
 export type { Propagated } from "./propagation.ts";
 export type { Backfill, DeadLetterStream, PullOptions, RetryDelays, SubscribeOptions } from "./subscribe-options.ts";
 export type {
+  Handover,
   Inbound,
   Sink,
   SubscribeRequest,

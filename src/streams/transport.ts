@@ -37,8 +37,6 @@ export interface Inbound {
   readonly publishedAt?: number | undefined;
   /** Epoch milliseconds, by the broker's clock or near it. */
   readonly ackTime?: number | undefined;
-  /** Aborts when the delivery is no longer ours: the connection was lost, its partition went elsewhere, the ack wait is over. */
-  readonly signal?: AbortSignal | undefined;
   /**
    * Done. Resolves when the broker knows it. Where it answers no acknowledgement, or is told of many at once, it resolves before that; then the subscription's
    * `close` tells the broker of all that was acknowledged before it leaves.
@@ -50,10 +48,16 @@ export interface Inbound {
   extend?(): Promise<void>;
 }
 
+/** A delivery in the hands of whoever handles it. A transport that can lose one keeps this until it is settled. */
+export interface Handover {
+  /** The delivery is no longer ours: the connection was lost, its partition went elsewhere, the ack wait is over. Does nothing once it was settled. */
+  revoke(reason: unknown): void;
+}
+
 /** Where a transport hands over what comes. */
 export interface Sink {
-  /** Returns at once. */
-  deliver(inbound: Inbound): void;
+  /** Returns at once; the delivery may have been settled by then. */
+  deliver(inbound: Inbound): Handover;
   /** The broker ended the subscription. Nothing follows. */
   lost(error: unknown): void;
 }
@@ -86,7 +90,7 @@ export type TransportListener = { readonly [Name in keyof TransportEvents]: (det
  * - Everything published after `subscribe` has resolved is delivered to each name, at least once, until it is acknowledged. Acknowledging a message says
  *   nothing of those before it.
  * - At most `maxInFlight` deliveries of a subscription are unsettled. `deliver` may be called before `subscribe` has resolved.
- * - A delivery is unsettled until `ack` or `release` was called, its `signal` has aborted or the subscription has left. Settling it later, or again, does nothing.
+ * - A delivery is unsettled until `ack` or `release` was called, it was revoked or the subscription has left. Settling it later, or again, does nothing.
  * - `attempt` grows with each delivery of the same message, whoever has it.
  * - `release` with a delay delivers again not sooner than that.
  * - `subscribe` rejects with `ERR_SUBSCRIPTION_BUSY`, retryable, when the name is taken alone, or when it is wanted alone or reset while others have it.

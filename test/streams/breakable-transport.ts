@@ -1,4 +1,4 @@
-import type { Inbound, Sink, Transport, TransportListener } from "../../src/streams/index.ts";
+import type { Handover, Inbound, Sink, Transport, TransportListener } from "../../src/streams/index.ts";
 
 /** A transport whose broker can be taken out of reach. */
 export interface BreakableTransport extends Transport {
@@ -55,16 +55,23 @@ export function breakable(transport: Transport): BreakableTransport {
 /** What a subscription sees of an outage. */
 class Link implements Sink {
   readonly #sink: Sink;
-  readonly #unsettled = new Map<Inbound, AbortController>();
+  readonly #unsettled = new Map<Inbound, Hold>();
   #isAway = false;
 
   constructor(sink: Sink) {
     this.#sink = sink;
   }
 
-  deliver(inbound: Inbound): void {
-    if (this.#isAway) return void this.#unsettled.set(inbound, new AbortController());
-    this.#handOver(inbound);
+  deliver(inbound: Inbound): Handover {
+    const hold: Hold = { isLost: false, handover: undefined };
+    this.#unsettled.set(inbound, hold);
+    if (!this.#isAway) this.#handOver(inbound, hold);
+    return {
+      revoke: (reason) => {
+        this.#unsettled.delete(inbound);
+        hold.handover?.revoke(reason);
+      },
+    };
   }
 
   lost(error: unknown): void {
@@ -73,30 +80,39 @@ class Link implements Sink {
 
   begin(): void {
     this.#isAway = true;
-    for (const lost of this.#unsettled.values()) lost.abort(new Error("the connection is gone"));
+    for (const hold of this.#unsettled.values()) {
+      hold.isLost = true;
+      hold.handover?.revoke(new Error("the connection is gone"));
+    }
   }
 
   end(): void {
     this.#isAway = false;
-    for (const inbound of this.#unsettled.keys()) this.#handOver(inbound);
+    for (const inbound of this.#unsettled.keys()) {
+      const hold: Hold = { isLost: false, handover: undefined };
+      this.#unsettled.set(inbound, hold);
+      this.#handOver(inbound, hold);
+    }
   }
 
-  #handOver(inbound: Inbound): void {
-    const lost = new AbortController();
-    this.#unsettled.set(inbound, lost);
+  #handOver(inbound: Inbound, hold: Hold): void {
     const settling =
       <Given extends readonly unknown[]>(settle: (...given: Given) => Promise<void>) =>
       async (...given: Given): Promise<void> => {
-        if (lost.signal.aborted) return;
+        if (hold.isLost) return;
         this.#unsettled.delete(inbound);
         await settle(...given);
       };
-    const { signal } = inbound;
-    this.#sink.deliver({
+    hold.handover = this.#sink.deliver({
       ...inbound,
       ack: settling(() => inbound.ack()),
       release: settling((options: { readonly delay: number }) => inbound.release(options)),
-      signal: signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]),
     });
   }
+}
+
+/** One handing over of a delivery. */
+interface Hold {
+  isLost: boolean;
+  handover: Handover | undefined;
 }

@@ -51,8 +51,9 @@ function handing(transport: Transport, tell: (id: string, attempt: number) => vo
       transport.subscribe(request, {
         lost: (error) => sink.lost(error),
         deliver(inbound) {
-          sink.deliver(inbound);
+          const handover = sink.deliver(inbound);
           tell(inbound.message.id, inbound.attempt);
+          return handover;
         },
       }),
     close: () => transport.close(),

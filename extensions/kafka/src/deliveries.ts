@@ -1,10 +1,10 @@
-import type { Binding, HeaderValue, RecordPlace } from "@event-driver/cloudevents/bindings";
+import type { Binding } from "@event-driver/cloudevents/bindings";
 import type { Clock, Message } from "event-driver";
-import type { Inbound, Sink } from "event-driver/streams";
+import type { Sink } from "event-driver/streams";
 
 import type { Entry, LogRecord, Partition } from "./partition.ts";
 
-import { showPosition } from "./position.ts";
+import { KafkaInbound, type Origin, type Settling } from "./kafka-inbound.ts";
 
 export interface DeliveriesOptions {
   readonly stream: string;
@@ -37,15 +37,6 @@ export interface RetryNote extends Origin {
   readonly dueAt: number;
 }
 
-/** Where a record stood at first, and how often it was delivered before it came to where it is now. */
-interface Origin {
-  readonly position: string;
-  readonly partition: string;
-  readonly attempts: number;
-  /** Epoch milliseconds. */
-  readonly publishedAt: number;
-}
-
 /** As many of one partition are delivered before the next one has its turn. */
 const turn = 16;
 
@@ -58,6 +49,10 @@ export class Deliveries {
   #inFlight = 0;
   #isStopped = false;
   #isAwake = false;
+  readonly #settling: Settling = {
+    ack: ({ log, entry, message }) => this.#options.onAck(log, entry, message),
+    release: ({ log, entry }, delay) => this.#release(log, entry, delay),
+  };
 
   constructor(options: DeliveriesOptions) {
     this.#options = options;
@@ -121,7 +116,7 @@ export class Deliveries {
       const entry = partition.take();
       if (entry === undefined) return false;
       if (note?.isOurs === false) partition.tracker.finish(record.offset);
-      else this.#hand(partition, entry, note ?? originOf(partition, record));
+      else this.#hand(partition, entry, note);
     }
     return true;
   }
@@ -136,37 +131,15 @@ export class Deliveries {
     this.#waits.set(partition, clock.after(dueAt - clock.now(), wake));
   }
 
-  #hand(partition: Partition, entry: Entry, { position, partition: index, attempts, publishedAt }: Origin): void {
+  #hand(partition: Partition, entry: Entry, origin: Origin | undefined): void {
     const { stream, sink, binding } = this.#options;
     entry.attempts += 1;
-    const { message, failure } = readWith(binding, entry.record, { stream, partition: index, position });
-    this.#options.onMessage?.(message);
-    const lease = partition.lease();
-    let isSettled = false;
-    const settles = (): boolean => {
-      if (isSettled || partition.isLost) return false;
-      isSettled = true;
-      lease.end();
-      return true;
-    };
+    const inbound = new KafkaInbound({ stream, binding, partition, entry, origin, settling: this.#settling });
+    this.#options.onMessage?.(inbound.message);
     partition.unsettled += 1;
     this.#inFlight += 1;
-    const inbound: Inbound = {
-      message,
-      failure,
-      position,
-      partition: index,
-      attempt: attempts + entry.attempts,
-      publishedAt,
-      signal: lease.signal,
-      ack: async () => {
-        if (settles()) this.#options.onAck(partition, entry, message);
-      },
-      release: async ({ delay }) => {
-        if (settles()) await this.#release(partition, entry, delay);
-      },
-    };
-    sink.deliver(inbound);
+    partition.flights.add(inbound);
+    inbound.handover = sink.deliver(inbound);
   }
 
   async #release(partition: Partition, entry: Entry, delay: number): Promise<void> {
@@ -192,16 +165,4 @@ export class Deliveries {
     partition.unsettled = 0;
     this.pump();
   }
-}
-
-function originOf({ index }: Partition, { offset, timestamp }: LogRecord): Origin {
-  return { position: showPosition({ partition: index, offset, timestamp }), partition: String(index), attempts: 0, publishedAt: timestamp };
-}
-
-function readWith(binding: Binding, { key, value, headers }: LogRecord, place: RecordPlace): ReturnType<Binding["read"]> {
-  return binding.read({ headers: headers.map(namedHeader), key, body: value }, place);
-}
-
-function namedHeader([name, value]: LogRecord["headers"][number]): readonly [string, HeaderValue] {
-  return [name?.toString("utf8") ?? "", value];
 }

@@ -1,3 +1,5 @@
+import type { KafkaInbound } from "./kafka-inbound.ts";
+
 import { OffsetTracker } from "./offset-tracker.ts";
 
 /** A record as it was fetched. */
@@ -9,20 +11,6 @@ export interface LogRecord {
   readonly value: Buffer | null;
   readonly headers: readonly (readonly [Buffer | null, Buffer | null])[];
 }
-
-/**
- * Tells some deliveries of a partition that it is no longer ours.
- *
- * Each delivery has listeners, and a signal looks at all that it has whenever one comes or goes: one signal for all is slow, and one for each is dear.
- */
-export interface Lease {
-  readonly signal: AbortSignal;
-  /** A delivery has ended. */
-  end(): void;
-}
-
-/** So many deliveries have one signal. */
-const shared = 16;
 
 /** A record that is not done, and how often it was delivered. */
 export interface Entry {
@@ -50,12 +38,11 @@ export class Partition {
   end: bigint;
   /** The broker that it was fetched from last. */
   leader: number | undefined;
-  /** How many were delivered and are not settled. */
+  /** How many were delivered and are not done with. */
   unsettled: number = 0;
+  /** What was delivered and waits for a word on it. */
+  readonly flights: Set<KafkaInbound> = new Set();
   readonly #lost = new AbortController();
-  /** Those of deliveries that have not ended. */
-  readonly #leases = new Set<AbortController>();
-  #lease: { readonly controller: AbortController; begun: number; ended: number } | undefined;
   /** Fetched and not delivered yet: from `#first` on. */
   #fetched: LogRecord[] = [];
   #first = 0;
@@ -134,25 +121,8 @@ export class Partition {
 
   lose(reason: Error): void {
     this.#lost.abort(reason);
-    for (const controller of this.#leases) controller.abort(reason);
-    this.#leases.clear();
-  }
-
-  /** For one delivery. */
-  lease(): Lease {
-    if (this.#lease === undefined || this.#lease.begun === shared) {
-      this.#lease = { controller: new AbortController(), begun: 0, ended: 0 };
-      this.#leases.add(this.#lease.controller);
-    }
-    const lease = this.#lease;
-    const { controller } = lease;
-    lease.begun += 1;
-    return {
-      signal: controller.signal,
-      end: () => {
-        lease.ended += 1;
-        if (lease.ended === shared) this.#leases.delete(controller);
-      },
-    };
+    const flights = [...this.flights];
+    this.flights.clear();
+    for (const { handover } of flights) handover?.revoke(reason);
   }
 }

@@ -1,5 +1,6 @@
 import type { Binding, HeaderValue, ReadRecord } from "@event-driver/cloudevents/bindings";
-import type { Inbound, Sink, SubscribeRequest, TransportSubscription } from "event-driver/streams";
+import type { Handover, Inbound, Sink, SubscribeRequest, TransportSubscription } from "event-driver/streams";
+import type { EventDriverError } from "event-driver";
 import type { IPublishPacket } from "mqtt";
 
 import { randomUUID } from "node:crypto";
@@ -140,7 +141,7 @@ export class Membership implements TransportSubscription {
       isRosterUp,
       onMessage: (flight) => this.#onMessage(flight.packet, flight),
       onUnansweredMessage: (packet, done) => this.#onMessage(packet, undefined, done),
-      onReplaced: () => this.#onReplaced(session, kind.isLeftover),
+      onReplaced: (error) => this.#onReplaced(session, error, kind.isLeftover),
       onEmpty: () => void this.#endLeftover(session),
     });
     this.#sessions.add(session);
@@ -165,15 +166,19 @@ export class Membership implements TransportSubscription {
       if (arrival === undefined) return;
       this.#out.add(arrival);
       arrival.takeIn();
-      sink.deliver(arrival);
+      arrival.handover = sink.deliver(arrival);
     }
   }
 
-  #onReplaced(session: Session, isLeftover: boolean): void {
+  #onReplaced(session: Session, error: EventDriverError, isLeftover: boolean): void {
     const { settings, request, sink } = this.#options;
     const { stream, name, exclusive } = request;
     this.#remove(session);
-    for (const arrival of this.#out) if (arrival.session === session) this.#out.delete(arrival);
+    for (const arrival of this.#out) {
+      if (arrival.session !== session) continue;
+      this.#out.delete(arrival);
+      arrival.handover?.revoke(error);
+    }
     const others = this.#waiting.filter((arrival) => arrival.session !== session);
     this.#waiting.splice(0, this.#waiting.length, ...others);
     if (isLeftover || this.#isStopped || !this.#isJoined) return;
@@ -247,18 +252,18 @@ class Arrival implements Inbound {
   readonly failure: unknown;
   readonly position: string;
   readonly attempt: number;
-  readonly signal: AbortSignal | undefined;
+  /** Whom to tell when it is lost. */
+  handover: Handover | undefined;
   readonly #options: ArrivalOptions;
   #isSettled = false;
 
   constructor(options: ArrivalOptions) {
-    const { flight, read, position, attempt } = options;
+    const { read, position, attempt } = options;
     this.#options = options;
     this.message = read.message;
     this.failure = read.failure;
     this.position = position;
     this.attempt = attempt;
-    this.signal = flight?.session.signal;
   }
 
   get session(): Session | undefined {

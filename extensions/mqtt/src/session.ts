@@ -27,7 +27,7 @@ export interface SessionOptions {
   readonly onMessage: (flight: Flight) => void;
   readonly onUnansweredMessage: (packet: IPublishPacket, done: () => void) => void;
   /** Somebody else has it now: what is not settled is his. */
-  readonly onReplaced: () => void;
+  readonly onReplaced: (error: EventDriverError) => void;
   /** It was left behind and is empty. */
   readonly onEmpty: () => void;
 }
@@ -62,7 +62,6 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #link: Link;
   readonly #flights = new Map<number, Flight>();
-  readonly #lost = new AbortController();
   readonly #joined = Promise.withResolvers<void>();
   readonly #marker: string = randomUUID();
   readonly #answers: Answers;
@@ -92,11 +91,6 @@ export class Session {
       beforeReconnect: () => this.#beforeReconnect(),
     });
     this.#answers = new Answers(this.#link);
-  }
-
-  /** Aborts when somebody else has it. */
-  get signal(): AbortSignal {
-    return this.#lost.signal;
   }
 
   get isReplaced(): boolean {
@@ -175,9 +169,8 @@ export class Session {
     this.#isReplaced = true;
     this.#cancelHeartbeat?.();
     const error = replaced();
-    this.#lost.abort(error);
     this.#joined.reject(error);
-    onReplaced();
+    onReplaced(error);
     return "end";
   }
 

@@ -1,5 +1,5 @@
 import type { Clock, Message } from "event-driver";
-import type { Inbound } from "event-driver/streams";
+import type { Handover, Inbound } from "event-driver/streams";
 
 import { EventDriverError, quote } from "event-driver";
 
@@ -45,8 +45,9 @@ export class Flight implements Inbound {
   readonly reply: string;
   /** Epoch milliseconds at which the broker takes it back. */
   endsAt: number;
+  /** Whom to tell when it is lost. */
+  handover: Handover | undefined;
   readonly #settling: Settling;
-  readonly #lost = new AbortController();
 
   constructor(
     record: { readonly message: Message; readonly failure?: unknown },
@@ -64,13 +65,9 @@ export class Flight implements Inbound {
     this.#settling = settling;
   }
 
-  get signal(): AbortSignal {
-    return this.#lost.signal;
-  }
-
   /** The broker has it, or will have it. */
   lose(why: string): void {
-    this.#lost.abort(
+    this.handover?.revoke(
       new EventDriverError("ERR_DELIVERY_LOST", {
         message: `message ${quote(this.message.id)} is no longer this subscription's: ${why}; it is delivered again`,
         retryable: true,

@@ -149,7 +149,7 @@ export class Puller implements TransportSubscription, Settling {
     this.#last = Math.max(this.#last, Number(info.sequence));
     this.#flights.add(flight);
     this.#tellLag(info.pending);
-    sink.deliver(flight);
+    flight.handover = sink.deliver(flight);
     this.#refillSoon();
   }
 

@@ -1,6 +1,6 @@
 import type { Binding, EventRecord, RecordPlace } from "@event-driver/cloudevents/bindings";
 import type { Message } from "event-driver";
-import type { Inbound } from "event-driver/streams";
+import type { Handover, Inbound } from "event-driver/streams";
 
 import { type MessageId, positionOf, readMessageId } from "./message-id.ts";
 
@@ -20,8 +20,8 @@ export interface InboundOptions {
   readonly received: ReceivedText;
   readonly stream: string;
   readonly binding: Binding;
-  /** Aborts when the socket that it came over goes down: then it is delivered again. */
-  readonly signal: AbortSignal;
+  /** What came over the same socket and is not settled: it is taken out when it is. */
+  readonly flights: Set<PulsarInbound>;
   readonly ack: (messageId: string) => void;
   readonly release: (messageId: string) => void;
 }
@@ -31,15 +31,14 @@ export class PulsarInbound implements Inbound, RecordPlace {
   readonly message: Message;
   readonly failure: unknown;
   readonly stream: string;
-  readonly signal: AbortSignal;
+  /** Whom to tell when it is lost. */
+  handover: Handover | undefined;
   readonly #options: InboundOptions;
   #messageId: MessageId | undefined;
-  #isSettled = false;
 
   constructor(options: InboundOptions) {
     this.#options = options;
     this.stream = options.stream;
-    this.signal = options.signal;
     const { message, failure } = options.binding.read(recordOf(options.received), this);
     this.message = message;
     this.failure = failure;
@@ -79,9 +78,7 @@ export class PulsarInbound implements Inbound, RecordPlace {
 
   /** Whether there is something left to say: once, and only over the socket that it came over. */
   #settle(): boolean {
-    if (this.#isSettled || this.signal.aborted) return false;
-    this.#isSettled = true;
-    return true;
+    return this.#options.flights.delete(this);
   }
 }
 

@@ -49,8 +49,8 @@ export class Subscriber implements TransportSubscription {
   #isPositioned = false;
   #isStopped = false;
   #leaving: Promise<void> | undefined;
-  /** Of the socket that is open. */
-  #session = new AbortController();
+  /** What came over the socket that is open, and is not settled. */
+  readonly #flights = new Set<PulsarInbound>();
   /** Told when Pulsar has carried out what was sent before it was asked. */
   #onAnswer: (() => void) | undefined;
 
@@ -114,7 +114,6 @@ export class Subscriber implements TransportSubscription {
   }
 
   #onOpen(): void {
-    this.#session = new AbortController();
     this.#hasOpened = true;
     this.#opened.resolve();
     if (this.#onAnswer !== undefined) this.#sayUnsubscribe();
@@ -124,21 +123,24 @@ export class Subscriber implements TransportSubscription {
     if (received.messageId === undefined) return this.#onAnswer?.();
     if (this.#isStopped) return;
     const { binding, request, sink } = this.#options;
-    sink.deliver(
-      new PulsarInbound({
-        received,
-        stream: request.stream,
-        binding,
-        signal: this.#session.signal,
-        ack: this.#ack,
-        release: this.#release,
-      }),
-    );
+    const inbound = new PulsarInbound({
+      received,
+      stream: request.stream,
+      binding,
+      flights: this.#flights,
+      ack: this.#ack,
+      release: this.#release,
+    });
+    this.#flights.add(inbound);
+    inbound.handover = sink.deliver(inbound);
   }
 
   #onDown(error: Error): void {
     const { request, settings } = this.#options;
-    this.#session.abort(lost(request, error));
+    const reason = lost(request, error);
+    const flights = [...this.#flights];
+    this.#flights.clear();
+    for (const { handover } of flights) handover?.revoke(reason);
     if (this.#leaving === undefined)
       settings.logger.warn({ stream: request.stream, name: request.name, err: error }, "a subscription has lost Pulsar");
   }

@@ -1,5 +1,5 @@
 import type { Binding } from "@event-driver/cloudevents/bindings";
-import type { Inbound, Sink, SubscribeRequest } from "event-driver/streams";
+import type { Handover, Inbound, Sink, SubscribeRequest } from "event-driver/streams";
 import type { AsyncMessage, Channel } from "rabbitmq-client";
 
 import type { Link } from "./link.ts";
@@ -33,8 +33,8 @@ export class Session {
   readonly #channel: Channel;
   readonly #queue: string;
   readonly #settlements: Settlements;
-  /** What is not settled, by its delivery tag. */
-  readonly #flights = new Map<number, AbortController>();
+  /** What is not settled, by its delivery tag, and whom to tell when it is lost. */
+  readonly #flights = new Map<number, Handover | undefined>();
   readonly #ended = new AbortController();
   /** What came before it was sure that it may. */
   #early: AsyncMessage[] | undefined = [];
@@ -98,7 +98,7 @@ export class Session {
   async end(): Promise<void> {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
-    for (const lost of this.#flights.values()) lost.abort(deliveryLost(this.#queue));
+    for (const handover of this.#flights.values()) handover?.revoke(deliveryLost(this.#queue));
     this.#flights.clear();
     this.#settlements.flush();
     if (this.#channel.active) await this.#cancel();
@@ -123,12 +123,13 @@ export class Session {
     // What comes too late goes back when the channel ends.
     if (this.#isStopped || this.#ended.signal.aborted) return;
     if (this.#early !== undefined) return void this.#early.push(inbound);
-    const lost = new AbortController();
-    this.#flights.set(inbound.deliveryTag, lost);
-    this.#options.sink.deliver(this.#inboundOf(inbound, lost.signal));
+    const { deliveryTag } = inbound;
+    this.#flights.set(deliveryTag, undefined);
+    const handover = this.#options.sink.deliver(this.#inboundOf(inbound));
+    if (this.#flights.has(deliveryTag)) this.#flights.set(deliveryTag, handover);
   }
 
-  #inboundOf(inbound: AsyncMessage, signal: AbortSignal): Inbound {
+  #inboundOf(inbound: AsyncMessage): Inbound {
     const { request, binding } = this.#options;
     const { deliveryTag, timestamp } = inbound;
     return {
@@ -136,7 +137,6 @@ export class Session {
       position: positionOf(inbound),
       attempt: attemptOf(inbound),
       publishedAt: timestamp === undefined ? undefined : timestamp * 1_000,
-      signal,
       ack: async () => {
         if (this.#flights.delete(deliveryTag)) await this.#settlements.ack(deliveryTag);
       },

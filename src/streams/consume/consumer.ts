@@ -2,7 +2,7 @@ import type { Clock } from "../../clock.ts";
 import type { Logger } from "../../context.ts";
 import type { Message } from "../../message.ts";
 import type { Emit } from "../emitter.ts";
-import type { Inbound, Sink } from "../transport.ts";
+import type { Handover, Inbound, Sink } from "../transport.ts";
 import type { KeyParking } from "../../pipeline/key-parking.ts";
 import type { Worker } from "./work.ts";
 
@@ -72,12 +72,13 @@ export class Consumer implements Sink {
     return this.#jobs.size;
   }
 
-  deliver(inbound: Inbound): void {
+  deliver(inbound: Inbound): Handover {
     const job = new Job(inbound, this.#options.stream, this.#drop);
     job.lane = this.#laneOf(inbound);
     this.#jobs.add(job);
     this.#ackWaits?.add(inbound);
     this.#lanes.add(job.lane, job);
+    return job;
   }
 
   lost(error: unknown): void {

@@ -1,10 +1,10 @@
 import type { Delivery } from "../delivery.ts";
-import type { Inbound } from "../transport.ts";
+import type { Handover, Inbound } from "../transport.ts";
 
 import { Interrupt } from "../../context.ts";
 
 /** One delivery on its way through a subscription. */
-export class Job {
+export class Job implements Handover {
   readonly inbound: Inbound;
   readonly stream: string;
   /** Where it waits for its turn, if it has to. */
@@ -14,20 +14,15 @@ export class Job {
   /** Aborts when the delivery is no longer ours, or nobody waits for it any longer. */
   readonly interrupt: Interrupt = new Interrupt({ live: true });
   /** Told when the delivery is no longer ours. */
-  readonly #onLost: (job: Job) => void;
-  /** What listens for that, where there is something to listen to. */
-  readonly #onAbort: (() => void) | undefined;
+  readonly #onRevoked: (job: Job) => void;
   /** Attempts that were made in memory, and that the broker knows nothing of. */
   #retries = 0;
   #isGone = false;
 
-  constructor(inbound: Inbound, stream: string, onLost: (job: Job) => void) {
-    const { signal } = inbound;
+  constructor(inbound: Inbound, stream: string, onRevoked: (job: Job) => void) {
     this.inbound = inbound;
     this.stream = stream;
-    this.#onLost = onLost;
-    if (signal?.aborted) this.#lose(signal.reason);
-    else if (signal !== undefined) this.#onAbort = this.#listen(signal);
+    this.#onRevoked = onRevoked;
   }
 
   /** Whether there is nothing left to settle. */
@@ -46,7 +41,13 @@ export class Job {
   /** The last thing to be done with it. */
   end(): void {
     this.#isGone = true;
-    if (this.#onAbort !== undefined) this.inbound.signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  revoke(reason: unknown): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.interrupt.abort(reason);
+    this.#onRevoked(this);
   }
 
   delivery(): Delivery {
@@ -61,19 +62,5 @@ export class Job {
       publishedAt,
       ackTime,
     };
-  }
-
-  #listen(signal: AbortSignal): () => void {
-    const onAbort = (): void => {
-      this.#lose(signal.reason);
-      this.#onLost(this);
-    };
-    signal.addEventListener("abort", onAbort, { once: true });
-    return onAbort;
-  }
-
-  #lose(reason: unknown): void {
-    this.#isGone = true;
-    this.interrupt.abort(reason);
   }
 }

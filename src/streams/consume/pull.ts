@@ -2,7 +2,7 @@ import type { Clock } from "../../clock.ts";
 import type { Logger } from "../../context.ts";
 import type { PullDelivery } from "../connection.ts";
 import type { Emit } from "../emitter.ts";
-import type { Inbound, Sink } from "../transport.ts";
+import type { Handover, Inbound, Sink } from "../transport.ts";
 
 import { EventDriverError, invalidOption } from "../../errors.ts";
 import { endsWithin, goodbye } from "../ends-within.ts";
@@ -46,12 +46,14 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
     return this.#waiting.length + this.#taken.size;
   }
 
-  deliver(inbound: Inbound): void {
+  deliver(inbound: Inbound): Handover {
     const job = new Job(inbound, this.#options.stream, this.#drop);
     const taker = this.#takers.shift();
-    if (taker !== undefined) return taker({ done: false, value: this.#take(job) });
-    this.#waiting.push(job);
-    this.#ackWaits?.add(inbound);
+    if (taker === undefined) {
+      this.#waiting.push(job);
+      this.#ackWaits?.add(inbound);
+    } else taker({ done: false, value: this.#take(job) });
+    return job;
   }
 
   lost(error: unknown): void {

@@ -1,5 +1,5 @@
 import type { Clock } from "../../clock.ts";
-import type { SubscribeRequest, Sink } from "../transport.ts";
+import type { Handover, SubscribeRequest, Sink } from "../transport.ts";
 import type { MemoryStream, StreamReader, StreamRecord } from "./memory-stream.ts";
 
 import { EventDriverError, quote } from "../../errors.ts";
@@ -33,7 +33,7 @@ interface Entry {
 interface Flight {
   readonly entry: Entry;
   readonly member: Member;
-  readonly lost: AbortController;
+  handover: Handover | undefined;
   cancelAckWait: () => void;
 }
 
@@ -146,21 +146,19 @@ export class MemoryGroup implements StreamReader {
     const { record } = entry;
     const { key } = record.message;
     const { ackWait } = member.request;
-    const lost = new AbortController();
-    const flight: Flight = { entry, member, lost, cancelAckWait: () => {} };
+    const flight: Flight = { entry, member, handover: undefined, cancelAckWait: () => {} };
     const owner = this.#owners.get(key) ?? { member, flights: 0 };
     owner.flights += 1;
     this.#owners.set(key, owner);
     entry.attempts += 1;
     member.flights.add(flight);
     this.#startAckWait(flight);
-    member.sink.deliver({
+    flight.handover = member.sink.deliver({
       message: copied(record.message),
       position: String(record.position),
       attempt: entry.attempts,
       publishedAt: record.publishedAt,
       ackTime: ackWait === undefined ? undefined : this.#options.clock.now() + ackWait,
-      signal: lost.signal,
       ack: async () => {
         if (this.#land(flight)) this.#options.stream.settled();
       },
@@ -206,7 +204,7 @@ export class MemoryGroup implements StreamReader {
   #lose(flight: Flight, why: string): void {
     if (!this.#land(flight)) return;
     this.#putBack(flight.entry);
-    flight.lost.abort(
+    flight.handover?.revoke(
       new EventDriverError("ERR_DELIVERY_LOST", {
         message: `message ${quote(flight.entry.record.message.id)} is no longer this subscription's: ${why}; it is delivered again`,
         retryable: true,

@@ -1,4 +1,4 @@
-import type { Inbound } from "../../../src/streams/index.ts";
+import type { Handover, Inbound } from "../../../src/streams/index.ts";
 
 import { type BadTransport, delivering } from "./bad-transport.ts";
 
@@ -18,7 +18,7 @@ export const badDeliveries: readonly BadTransport[] = [
           lost: (error) => sink.lost(error),
           deliver(inbound) {
             void inbound.ack();
-            sink.deliver(inbound);
+            return sink.deliver(inbound);
           },
         }),
     }),
@@ -35,7 +35,7 @@ export const badDeliveries: readonly BadTransport[] = [
           deliver(inbound) {
             before.push(inbound);
             const upTo = before.length;
-            sink.deliver({ ...inbound, ack: async () => void (await Promise.all(before.slice(0, upTo).map((each) => each.ack()))) });
+            return sink.deliver({ ...inbound, ack: async () => void (await Promise.all(before.slice(0, upTo).map((each) => each.ack()))) });
           },
         });
       },
@@ -81,7 +81,17 @@ export const badDeliveries: readonly BadTransport[] = [
       "a delivery that nobody settles or extends is delivered again after its ack wait, and its signal aborts",
       "settling a delivery that was taken back does nothing",
     ],
-    alter: delivering((inbound) => ({ ...inbound, signal: undefined })),
+    alter: (transport) => ({
+      ...transport,
+      subscribe: (request, sink) =>
+        transport.subscribe(request, {
+          lost: (error) => sink.lost(error),
+          deliver(inbound) {
+            sink.deliver(inbound);
+            return { revoke: () => {} };
+          },
+        }),
+    }),
   },
   {
     flaw: "a record that is no message goes to the handler",
@@ -111,23 +121,25 @@ export const badDeliveries: readonly BadTransport[] = [
     alter: (transport) => ({
       ...transport,
       subscribe(request, sink) {
-        const held = new Map<string, Inbound>();
+        const held = new Map<string, () => void>();
         const letGo = (key: string): void => {
-          const inbound = held.get(key);
+          const deliver = held.get(key);
           held.delete(key);
-          if (inbound !== undefined) sink.deliver(inbound);
+          deliver?.();
         };
         return transport.subscribe(request, {
           lost: (error) => sink.lost(error),
           deliver(inbound) {
             const key = request.exclusive ? "any" : inbound.message.key;
             if (!held.has(key) && inbound.attempt === 1) {
-              held.set(key, inbound);
+              let handover: Handover | undefined;
+              held.set(key, () => (handover = sink.deliver(inbound)));
               setTimeout(letGo, 30, key);
-              return;
+              return { revoke: (reason) => handover?.revoke(reason) };
             }
-            sink.deliver(inbound);
+            const handover = sink.deliver(inbound);
             letGo(key);
+            return handover;
           },
         });
       },
