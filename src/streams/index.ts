@@ -17,6 +17,14 @@ export { type ConnectionOptions, createConnection } from "./create-connection.ts
 export { type Delivery, deliveryOf } from "./delivery.ts";
 export { type MemoryBroker, memoryBroker, type MemoryBrokerOptions } from "./memory/memory-broker.ts";
 export { memoryConnection, type MemoryConnectionOptions } from "./memory/memory-connection.ts";
+export { partitionOf } from "./partitions/partition-of.ts";
+export {
+  type HeldPartition,
+  type PartitionShare,
+  partitionShare,
+  type PartitionShareOptions,
+  type Standing,
+} from "./partitions/partition-share.ts";
 export type { Propagated } from "./propagation.ts";
 export type { Backfill, DeadLetterStream, PullOptions, RetryDelays, SubscribeOptions } from "./subscribe-options.ts";
 export type {
