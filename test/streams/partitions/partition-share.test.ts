@@ -129,10 +129,10 @@ test("a partition that could not be given up is not worked on, and given up at t
   share.stop();
 });
 
-test("what was about to be taken when it closes is given back, and told to nobody", async () => {
+test.each(["stop", "close"] as const)("what was about to be taken at %s is given back, and told to nobody", async (end) => {
   const taking = Promise.withResolvers<HeldPartition>();
+  const givenUp = Promise.withResolvers<void>();
   const told: unknown[] = [];
-  let givenUp = 0;
   const share = partitionShare({
     count: 1,
     standing: async () => ({ members: 1, rank: 0 }),
@@ -140,14 +140,13 @@ test("what was about to be taken when it closes is given back, and told to nobod
     onChange: (change) => told.push(change),
     clock: virtualClock(),
   });
-  void share.look();
+  const looked = share.look();
   await Promise.resolve();
 
-  const closed = share.close();
-  taking.resolve({ giveUp: async () => void (givenUp += 1) });
-  await closed;
+  const ended = share[end]();
+  taking.resolve({ giveUp: async () => givenUp.resolve() });
+  await Promise.all([givenUp.promise, looked, ended]);
 
-  expect(givenUp).toBe(1);
   expect(share.held).toEqual([]);
   expect(told).toEqual([]);
 });
