@@ -26,6 +26,12 @@ export function deliveryInfo(reply: string): DeliveryInfo {
   };
 }
 
+/** Which delivery of its position it is, counted from 1: each one counts, also of what was delivered before. */
+export function deliveryNumber(reply: string): number {
+  const tokens = reply.split(".");
+  return Number(tokens[tokens.length === 9 ? 6 : 8]);
+}
+
 /** What becomes of a delivery. */
 export interface Settling {
   ack(flight: Flight): Promise<void>;
@@ -38,6 +44,7 @@ export class Flight implements Inbound {
   readonly message: Message;
   readonly failure: unknown;
   readonly position: string;
+  readonly partition: string | undefined;
   readonly attempt: number;
   readonly publishedAt: number;
   readonly ackTime: number;
@@ -51,12 +58,19 @@ export class Flight implements Inbound {
 
   constructor(
     record: { readonly message: Message; readonly failure?: unknown },
-    from: { readonly reply: string; readonly info: DeliveryInfo; readonly endsAt: number; readonly settling: Settling },
+    from: {
+      readonly reply: string;
+      readonly info: DeliveryInfo;
+      readonly endsAt: number;
+      readonly partition?: string | undefined;
+      readonly settling: Settling;
+    },
   ) {
-    const { reply, info, endsAt, settling } = from;
+    const { reply, info, endsAt, partition, settling } = from;
     this.message = record.message;
     this.failure = record.failure;
     this.position = info.sequence;
+    this.partition = partition;
     this.attempt = info.attempt;
     this.publishedAt = info.publishedAt;
     this.ackTime = endsAt;
@@ -113,7 +127,12 @@ export class Flights {
 
   /** The first message of the stream that is not settled. */
   get first(): number {
-    return Math.min(...Array.from(this.#flying.values(), ({ position }) => Number(position)));
+    return Math.min(...this.positions);
+  }
+
+  /** Where in the stream they are. */
+  get positions(): ReadonlySet<number> {
+    return new Set(Array.from(this.#flying.values(), ({ position }) => Number(position)));
   }
 
   has(flight: Flight): boolean {

@@ -29,7 +29,7 @@ export async function natsConnection(options: NatsConnectionOptions): Promise<Co
   try {
     const manager = await jetstreamManager(link.client, { apiPrefix: settings.apiPrefix, checkAPI: false });
     const topology = new Topology(link, manager, settings);
-    return createConnection(new NatsTransport({ link, topology, binding, settings, clock, logger }), options);
+    return createConnection(new NatsTransport({ link, manager, topology, binding, settings, clock, logger }), options);
   } catch (error) {
     await link.close();
     throw error;

@@ -9,20 +9,25 @@ import type {
   TransportSubscription,
 } from "event-driver/streams";
 
+import type { JetStreamManager } from "@nats-io/jetstream";
+
 import { createHash, randomUUID } from "node:crypto";
 
-import { type Clock, identityOf, type Logger, type Message } from "event-driver";
+import { type Clock, EventDriverError, identityOf, type Logger, type Message, quote } from "event-driver";
 
 import type { Link } from "./link.ts";
-import type { NatsNative, Settings } from "./options.ts";
-import type { Topology } from "./topology.ts";
 
+import { Budget } from "./budget.ts";
 import { encodeName } from "./names.ts";
+import { hasPartitions, type NatsNative, type Settings } from "./options.ts";
 import { Outbox } from "./outbox.ts";
+import { leaseSubjects } from "./partitions/leases.ts";
+import { PartitionedSubscription } from "./partitions/partitioned-subscription.ts";
 import { Presence } from "./presence.ts";
 import { Puller } from "./puller.ts";
+import { type Place, positionName, subjectFor, type Topology } from "./topology.ts";
 
-/** What JetStream can do. */
+/** What JetStream can do where streams have no partitions. */
 export const natsFeatures: ConnectionFeatures = {
   durable: true,
   transient: true,
@@ -36,8 +41,18 @@ export const natsFeatures: ConnectionFeatures = {
   expiry: true,
 };
 
+/**
+ * What a connection can do: one that has partitions for every stream keeps the order of a key over all subscriptions of a name, and one that has some for most cannot
+ * have a name alone.
+ */
+function featuresOf(settings: Settings): ConnectionFeatures {
+  const keyOrder = hasPartitions(settings, "every") ? "group" : natsFeatures.keyOrder;
+  return { ...natsFeatures, keyOrder, serial: (settings.stream.partitions ?? 1) === 1 };
+}
+
 export interface NatsTransportOptions {
   readonly link: Link;
+  readonly manager: JetStreamManager;
   readonly topology: Topology;
   readonly binding: Binding;
   readonly settings: Settings;
@@ -48,18 +63,19 @@ export interface NatsTransportOptions {
 /** One client of a broker, as a transport. */
 export class NatsTransport implements Transport<NatsNative> {
   readonly name = "NATS";
-  readonly features: ConnectionFeatures = natsFeatures;
+  readonly features: ConnectionFeatures;
   /** One connection, one stream, one order: the broker takes what it is sent as it comes. */
   readonly keepsPublishOrder = true;
   readonly #options: NatsTransportOptions;
   readonly #outbox: Outbox;
-  readonly #pullers = new Set<Puller>();
+  readonly #subscriptions = new Set<TransportSubscription>();
   #listener: TransportListener | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: NatsTransportOptions) {
     const { link, topology, settings, clock, logger } = options;
     this.#options = options;
+    this.features = featuresOf(settings);
     this.#outbox = new Outbox({
       link,
       prepare: (stream) => topology.ensureStream(topology.place(stream)),
@@ -80,41 +96,88 @@ export class NatsTransport implements Transport<NatsNative> {
     for (const [name, value] of headers) (all[name] ??= []).push(value);
     // The broker counts in whole seconds, and takes none that is shorter.
     if (expiresAfter !== undefined && expiresAfter !== Infinity) all["Nats-TTL"] = [`${Math.max(1, Math.ceil(expiresAfter / 1_000))}s`];
-    const { subject } = topology.place(stream);
+    const subject = subjectFor(topology.place(stream), message.key);
     await this.#outbox.send(stream, { id: message.id, subject, headers: all, body, signal });
   }
 
   async subscribe(request: SubscribeRequest<NatsNative>, sink: Sink): Promise<TransportSubscription> {
-    const { link, topology, binding, settings, clock, logger } = this.#options;
+    const { link, topology, logger } = this.#options;
     const { stream, name, exclusive, reset } = request;
     const place = topology.place(stream);
+    if (exclusive && place.partitions > 1) throw noSerial(place);
     await topology.ensureStream(place);
     const subject = `event-driver.members.${place.name}.${encodeName(name)}`;
     const presence = new Presence({ link, logger, id: randomUUID(), stream, name, subject, isAlone: exclusive });
     await presence.join({ reset });
     try {
-      if (reset) await topology.reset(place, encodeName(name));
-      const position = await topology.ensurePosition(request, place);
-      const puller: Puller = new Puller({
-        request,
-        position,
-        sink,
-        binding,
-        link,
-        topology,
-        presence,
-        apiPrefix: settings.apiPrefix,
-        clock,
-        logger,
-        tellLag: (details) => this.#listener?.lag(details),
-        onEnded: () => this.#pullers.delete(puller),
-      });
-      this.#pullers.add(puller);
-      return puller;
+      return place.partitions > 1
+        ? await this.#subscribeToPartitions(request, place, presence, sink)
+        : await this.#subscribeToAll(request, place, presence, sink);
     } catch (error) {
       presence.leave();
       throw error;
     }
+  }
+
+  async #subscribeToAll(
+    request: SubscribeRequest<NatsNative>,
+    place: Place,
+    presence: Presence,
+    sink: Sink,
+  ): Promise<TransportSubscription> {
+    const { link, topology, binding, settings, clock, logger } = this.#options;
+    if (request.reset) await topology.reset(place, positionName(request.name, undefined));
+    const position = await topology.ensurePosition(request, place);
+    const puller: Puller = new Puller({
+      request,
+      position,
+      sink,
+      binding,
+      link,
+      topology,
+      membership: presence,
+      budget: new Budget(request.maxInFlight),
+      apiPrefix: settings.apiPrefix,
+      clock,
+      logger,
+      tellLag: (details) => this.#listener?.lag(details),
+      onEnded: () => this.#subscriptions.delete(puller),
+    });
+    this.#subscriptions.add(puller);
+    return puller;
+  }
+
+  async #subscribeToPartitions(
+    request: SubscribeRequest<NatsNative>,
+    place: Place,
+    presence: Presence,
+    sink: Sink,
+  ): Promise<TransportSubscription> {
+    const { link, manager, topology, binding, settings, clock, logger } = this.#options;
+    const { name, reset } = request;
+    const partitions = Array.from({ length: place.partitions }, (_, partition) => partition);
+    await topology.ensureLeases(place);
+    if (reset) await Promise.all(partitions.map((partition) => topology.reset(place, positionName(name, partition))));
+    const subscription: PartitionedSubscription = new PartitionedSubscription({
+      request,
+      positions: await Promise.all(partitions.map((partition) => topology.ensurePosition(request, place, partition))),
+      sink,
+      binding,
+      link,
+      manager,
+      topology,
+      presence,
+      leases: `${leaseSubjects}.${place.name}.${encodeName(name)}`,
+      apiPrefix: settings.apiPrefix,
+      clock,
+      logger,
+      tellLag: (details) => this.#listener?.lag(details),
+      tellRebalance: (details) => this.#listener?.rebalance(details),
+      onEnded: () => this.#subscriptions.delete(subscription),
+    });
+    await subscription.begin();
+    this.#subscriptions.add(subscription);
+    return subscription;
   }
 
   observe(listener: TransportListener): void {
@@ -128,9 +191,16 @@ export class NatsTransport implements Transport<NatsNative> {
   async #close(): Promise<void> {
     const { link } = this.#options;
     this.#outbox.close();
-    await link.within(2_000, Promise.all(Array.from(this.#pullers, (puller) => puller.close())));
+    await link.within(2_000, Promise.all(Array.from(this.#subscriptions, (subscription) => subscription.close())));
     await link.close();
   }
+}
+
+function noSerial({ stream, partitions }: Place): EventDriverError {
+  return new EventDriverError("ERR_UNSUPPORTED", {
+    message: `subscribe: stream ${quote(stream)} has ${partitions} partitions, so it has no order over all keys and serial is not possible; subscribe once, with concurrency: 1, or give it one partition`,
+    retryable: false,
+  });
 }
 
 /** Longer ones are digested: the broker holds each in memory for the whole duplicate window. */

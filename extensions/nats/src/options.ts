@@ -39,6 +39,13 @@ export interface NatsStreamOptions {
    * @default 120_000
    */
   readonly duplicateWindow?: number;
+  /**
+   * In how many parts a stream is, by the keys of its messages: 1 to 256. With more than 1 a name keeps the order of each key over all its subscriptions, and has a
+   * position for each part, which one subscription at a time works on. Whoever publishes or subscribes must give the same number; it cannot be changed
+   * afterwards.
+   * @default 1
+   */
+  readonly partitions?: number;
 }
 
 /** Where a stream is at the broker. */
@@ -49,7 +56,7 @@ export interface NatsPlace extends NatsStreamOptions {
    */
   readonly name?: string;
   /**
-   * The subject that is published to, and that consumers are filtered by. Without wildcards.
+   * The subject that is published to, and that consumers are filtered by; where there are partitions, what stands before their numbers. Without wildcards.
    * @default the stream's own name, encoded
    */
   readonly subject?: string;
@@ -143,9 +150,12 @@ function requireStream(option: string, stream: NatsStreamOptions, publishTimeout
     maxAge,
     maxBytes,
     maxMessages,
+    partitions = 1,
   } = stream;
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 5)
     throw invalid(`${option}.replicas`, replicas, "a whole number from 1 to 5");
+  if (!Number.isInteger(partitions) || partitions < 1 || partitions > 256)
+    throw invalid(`${option}.partitions`, partitions, "a whole number from 1 to 256");
   if (storage !== "file" && storage !== "memory") throw invalid(`${option}.storage`, storage, '"file" or "memory"');
   if (discard !== "old" && discard !== "new") throw invalid(`${option}.discard`, discard, '"old" or "new"');
   if (maxAge !== undefined) requireDuration("natsConnection", `${option}.maxAge`, maxAge);
@@ -156,6 +166,12 @@ function requireStream(option: string, stream: NatsStreamOptions, publishTimeout
   // A message is sent again when its answer was lost; the broker must still know it then.
   if (!(duplicateWindow >= publishTimeout && duplicateWindow <= (maxAge ?? Infinity)))
     throw invalid(`${option}.duplicateWindow`, duplicateWindow, `milliseconds from publishTimeout (${publishTimeout}) up to maxAge`);
+}
+
+/** Whether every stream, or no stream, has partitions, as far as the options say. */
+export function hasPartitions({ stream, streams }: Pick<Settings, "stream" | "streams">, quantity: "every" | "some"): boolean {
+  const counts = [stream, ...Object.values(streams)].map(({ partitions = stream.partitions ?? 1 }) => partitions);
+  return counts[quantity]((count) => count > 1);
 }
 
 /** Milliseconds. */

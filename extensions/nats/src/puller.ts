@@ -4,12 +4,22 @@ import type { SubscribeRequest, Sink, TransportListener, TransportSubscription }
 import { createInbox, type Msg, nanos, type Subscription } from "@nats-io/transport-node";
 import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
 
+import type { Budget, Spender } from "./budget.ts";
 import type { Link } from "./link.ts";
-import type { Presence } from "./presence.ts";
+import type { Tenure } from "./partitions/tenure.ts";
 import type { Position, Topology } from "./topology.ts";
 
-import { deliveryInfo, Flight, Flights, type Settling } from "./deliveries.ts";
+import { deliveryInfo, deliveryNumber, Flight, Flights, type Settling } from "./deliveries.ts";
 import { defaultAckWait, type NatsNative } from "./options.ts";
+
+/** Who shares a position. */
+export interface Membership {
+  /** Why it is no longer ours, if it is not. */
+  check(): Promise<EventDriverError | undefined>;
+  leave(): void;
+  /** Whether there are no others, for one that has left. */
+  isDeserted(): Promise<boolean>;
+}
 
 export interface PullerOptions {
   readonly request: SubscribeRequest<NatsNative>;
@@ -18,7 +28,10 @@ export interface PullerOptions {
   readonly binding: Binding;
   readonly link: Link;
   readonly topology: Topology;
-  readonly presence: Presence;
+  readonly membership: Membership;
+  readonly budget: Budget;
+  /** Only of a partition. */
+  readonly tenure?: Tenure;
   readonly apiPrefix: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -32,6 +45,8 @@ const notAcknowledged = "-NAK";
 
 /** Milliseconds for which one request for messages stands. */
 const requestExpires = 30_000;
+/** The same where others wait for their turn to ask. */
+const turnExpires = 500;
 /** Milliseconds between two signs of life while no message comes. */
 const heartbeat = 5_000;
 /** Milliseconds between two words on how far behind a position is. */
@@ -42,7 +57,7 @@ const lagEvery = 1_000;
  *
  * It asks by itself, not by the client's `consume`: that one asks anew for what it has handed over, settled or not, so that nothing bounds what is unsettled.
  */
-export class Puller implements TransportSubscription, Settling {
+export class Puller implements TransportSubscription, Settling, Spender {
   readonly #options: PullerOptions;
   readonly #ackWait: number;
   readonly #flights: Flights;
@@ -55,19 +70,34 @@ export class Puller implements TransportSubscription, Settling {
   readonly #stopped = new AbortController();
   /** The last message that came, as a position in the stream. */
   #last = 0;
+  /** How many deliveries the position has had, as far as is known here. */
+  #delivered = 0;
+  /** Whether others were given messages that come before those that come now. */
+  #isAstray = false;
   #heardAt = 0;
   #lagToldAt = 0;
   #cancelHeartbeat: (() => void) | undefined;
   #stopping: Promise<void> | undefined;
   #leaving: Promise<void> | undefined;
+  readonly #whenIdle: (() => void)[] = [];
 
   constructor(options: PullerOptions) {
-    const { request, link, clock } = options;
+    const { request, link, clock, budget, tenure } = options;
     this.#options = options;
     this.#ackWait = request.ackWait ?? defaultAckWait;
-    this.#flights = new Flights({ clock, ackWait: this.#ackWait, onLanded: () => this.#refillSoon() });
+    this.#flights = new Flights({ clock, ackWait: this.#ackWait, onLanded: () => this.#onLanded() });
     this.#stopListening = link.listen({ onUp: () => void this.#renew() });
-    this.#begin();
+    budget.join(this);
+    if (tenure === undefined) this.#begin();
+    else void this.#renew();
+  }
+
+  get spent(): number {
+    return this.#flights.size + this.#asked;
+  }
+
+  get isReady(): boolean {
+    return !this.#isStopped && !this.#isRenewing && this.#options.link.isUp;
   }
 
   get #isStopped(): boolean {
@@ -84,6 +114,25 @@ export class Puller implements TransportSubscription, Settling {
 
   forget(): Promise<void> {
     return (this.#leaving ??= this.#leave(true));
+  }
+
+  /** Resolves when everything that was handed over is settled. */
+  idle(): Promise<void> {
+    return this.#flights.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  /** Leaves at once and without a word to the broker: what was handed over may be somebody else's by now. */
+  abandon(why: string): void {
+    void this.stop();
+    for (const flight of this.#flights.clear()) flight.lose(why);
+    this.#options.budget.leave(this);
+    this.#options.onEnded();
+  }
+
+  rebudget(): void {
+    const hasTooMuch = this.#asked > 0 && this.spent > this.#options.budget.shareOf(this);
+    if (hasTooMuch) void this.#renew();
+    else this.#refillSoon();
   }
 
   ack(flight: Flight): Promise<void> {
@@ -122,6 +171,7 @@ export class Puller implements TransportSubscription, Settling {
     const { link, logger, sink, request, clock } = this.#options;
     const subject = createInbox();
     this.#asked = 0;
+    this.#isAstray = false;
     this.#heardAt = clock.now();
     this.#inbox = link.client.subscribe(subject, {
       callback: (error, msg) => {
@@ -139,18 +189,48 @@ export class Puller implements TransportSubscription, Settling {
   }
 
   #onMessage(msg: Msg): void {
-    const { link, binding, sink, request, clock } = this.#options;
+    const { link, binding, sink, request, clock, tenure } = this.#options;
     this.#asked = Math.max(0, this.#asked - 1);
     const { reply = "" } = msg;
+    // What is not ours any more is somebody else's to give back.
+    if (!this.#isOurs) return;
     if (this.#isStopped) return link.client.publish(reply, notAcknowledged);
+    if (this.#comesTooEarly(reply)) return;
     const info = deliveryInfo(reply);
     const record = binding.read({ headers: headersOf(msg), body: msg.data }, { stream: request.stream, position: info.sequence });
-    const flight = new Flight(record, { reply, info, endsAt: clock.now() + this.#ackWait, settling: this });
+    const endsAt = clock.now() + this.#ackWait;
+    const flight = new Flight(record, { reply, info, endsAt, partition: tenure?.partition, settling: this });
     this.#last = Math.max(this.#last, Number(info.sequence));
     this.#flights.add(flight);
     this.#tellLag(info.pending);
     flight.handover = sink.deliver(flight);
     this.#refillSoon();
+  }
+
+  get #isOurs(): boolean {
+    const { tenure, clock } = this.#options;
+    return tenure === undefined || clock.now() < tenure.endsAt;
+  }
+
+  /**
+   * Whether something before it was delivered to somebody else, who had asked for it when the partition was his. Then all that we do not have is delivered anew,
+   * in its order.
+   */
+  #comesTooEarly(reply: string): boolean {
+    if (this.#options.tenure === undefined) return false;
+    if (this.#isAstray || deliveryNumber(reply) !== this.#delivered + 1) {
+      this.#isAstray = true;
+      void this.#renew();
+      return true;
+    }
+    this.#delivered += 1;
+    return false;
+  }
+
+  #onLanded(): void {
+    this.#refillSoon();
+    this.#options.budget.freed(this);
+    if (this.#flights.size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
   #onStatus(msg: Msg): void {
@@ -159,6 +239,7 @@ export class Puller implements TransportSubscription, Settling {
     const left = Number(msg.headers?.get("Nats-Pending-Messages") ?? 0);
     this.#asked = Math.max(0, this.#asked - left);
     if (this.#isStopped) return;
+    this.#options.budget.freed(this);
     // The request has expired, or has had all it asked for.
     if (code === 404 || code === 408) return this.#refillSoon();
     const { logger, request } = this.#options;
@@ -180,15 +261,29 @@ export class Puller implements TransportSubscription, Settling {
   }
 
   #refill(): void {
-    const { request, position, link, apiPrefix } = this.#options;
-    const room = request.maxInFlight - this.#flights.size - this.#asked;
-    const isWorthIt = room > 0 && (this.#asked === 0 || room >= request.maxInFlight / 2);
-    if (!isWorthIt || this.#isStopped || this.#isRenewing || !link.isUp) return;
+    const { position, link, budget, apiPrefix } = this.#options;
+    if (!this.isReady) return;
+    const room = budget.roomFor(this);
+    const isWorthIt = room > 0 && (this.#asked === 0 || room >= budget.shareOf(this) / 2);
+    if (!isWorthIt) return;
     this.#asked += room;
-    const body = JSON.stringify({ batch: room, expires: nanos(requestExpires), idle_heartbeat: nanos(heartbeat) });
+    budget.asked(this);
+    const expires = this.#requestExpires();
+    const body = JSON.stringify({
+      batch: room,
+      expires: nanos(expires),
+      idle_heartbeat: nanos(Math.min(heartbeat, Math.floor(expires / 3))),
+    });
     link.client.publish(`${apiPrefix}.CONSUMER.MSG.NEXT.${position.place.name}.${position.name}`, body, {
       reply: this.#inbox?.getSubject() ?? "",
     });
+  }
+
+  /** Milliseconds. A request for what is a partition must not outlive the time for which that is ours. */
+  #requestExpires(): number {
+    const { budget, tenure, clock } = this.#options;
+    if (budget.isCrowded) return turnExpires;
+    return tenure === undefined ? requestExpires : Math.max(turnExpires, Math.min(requestExpires, tenure.endsAt - clock.now()));
   }
 
   /** Begins anew with another inbox: what was asked for over the old one cannot be known any more. */
@@ -215,10 +310,12 @@ export class Puller implements TransportSubscription, Settling {
 
   /** Looks whether there is a position, and nobody else has it for himself. */
   async #isStillOurs(): Promise<boolean> {
-    const { topology, presence, position, request } = this.#options;
-    const busy = await presence.check();
+    const { topology, membership, position, request, tenure } = this.#options;
+    const busy = await membership.check();
     if (busy !== undefined) return this.#lose(busy);
-    if ((await topology.info(position.place, position.name)) !== undefined) return true;
+    const info = await topology.info(position.place, position.name);
+    this.#delivered = (info && (await tenure?.recover(info, this.#flights.positions))) ?? 0;
+    if (info !== undefined) return true;
     if (!position.isTransient) return this.#lose(gone(request));
     // It has ended while nobody asked for messages; what it would have given is still in the stream.
     await topology.remake(position, this.#last === 0 ? undefined : Math.min(this.#last + 1, this.#flights.first));
@@ -226,7 +323,7 @@ export class Puller implements TransportSubscription, Settling {
   }
 
   #lose(error: EventDriverError): false {
-    this.#options.presence.leave();
+    this.#options.membership.leave();
     this.#stopped.abort();
     this.#options.sink.lost(error);
     return false;
@@ -256,15 +353,16 @@ export class Puller implements TransportSubscription, Settling {
   }
 
   async #leave(isForgotten: boolean): Promise<void> {
-    const { link, presence, topology, position, onEnded } = this.#options;
+    const { link, membership, topology, position, budget, onEnded } = this.#options;
     await this.stop();
     for (const flight of this.#flights.clear()) {
       if (link.isUp) link.client.publish(flight.reply, notAcknowledged);
       flight.lose("its subscription has left");
     }
-    presence.leave();
+    membership.leave();
+    budget.leave(this);
     onEnded();
-    if (isForgotten && link.isUp && (await presence.isDeserted())) await topology.remove(position.place, position.name);
+    if (isForgotten && link.isUp && (await membership.isDeserted())) await topology.remove(position.place, position.name);
     else await link.farewell();
   }
 }

@@ -11,12 +11,14 @@ import {
   type StreamInfo,
 } from "@nats-io/jetstream";
 import { millis, nanos } from "@nats-io/transport-node";
-import { EventDriverError, isEventDriverError, quote } from "event-driver";
+import { EventDriverError, invalidOption, isEventDriverError, quote } from "event-driver";
+import { partitionOf } from "event-driver/streams";
 
 import type { Link } from "./link.ts";
 
 import { encodeName } from "./names.ts";
 import { defaultAckWait, defaultDuplicateWindow, type NatsNative, type NatsPlace, nativeOf, type Settings } from "./options.ts";
+import { leaseStream, leaseSubjects } from "./partitions/leases.ts";
 
 /** Where a stream is at the broker, complete. */
 export interface Place {
@@ -25,6 +27,8 @@ export interface Place {
   /** The JetStream stream. */
   readonly name: string;
   readonly subject: string;
+  /** 1 for a stream that has none. */
+  readonly partitions: number;
   readonly settings: NatsPlace;
 }
 
@@ -40,6 +44,9 @@ export interface Position {
 /** What JetStream says when something of that name exists with other settings. */
 const streamNameInUse = 10058;
 const consumerExists = 10148;
+
+/** Where a stream says how many partitions it is made for. */
+const partitionsMark = "event-driver.partitions";
 
 /**
  * Makes streams and positions, or looks whether they are there. Nothing that exists is changed but the ack wait and the number of unsettled messages of a
@@ -62,27 +69,57 @@ export class Topology {
     if (known !== undefined) return known;
     const own = Object.hasOwn(this.#settings.streams, stream) ? this.#settings.streams[stream] : undefined;
     const encoded = encodeName(stream);
-    const place = { stream, name: own?.name ?? encoded, subject: own?.subject ?? encoded, settings: { ...this.#settings.stream, ...own } };
+    const settings = { ...this.#settings.stream, ...own };
+    const { name = encoded, subject = encoded, partitions = 1 } = settings;
+    const place = { stream, name, subject, partitions, settings };
     this.#places.set(stream, place);
     return place;
   }
 
   /** @throws EventDriverError `ERR_TOPOLOGY` when it is missing and may not be made, or does not have its subject; `ERR_CONNECTION_FAILED` */
   async ensureStream(place: Place): Promise<void> {
-    const { name, subject } = place;
+    const { name, partitions } = place;
     const info =
       (await this.#find(place, JetStreamApiCodes.StreamNotFound, () => this.#manager.streams.info(name))) ??
       (await this.#makeStream(place));
-    if (!info.config.subjects?.some((pattern) => covers(pattern, subject)))
-      throw unfit(place, `does not have the subject ${quote(subject)}`);
+    const { subjects, metadata } = info.config;
+    const found = metadata?.[partitionsMark] ?? "1";
+    if (found !== String(partitions))
+      throw unfit(place, `is made for ${found} partitions, as its metadata say, and not for ${partitions}: keys would change their places`);
+    const subject = subjectOf(place, partitions > 1 ? 0 : undefined);
+    if (!subjects.some((pattern) => covers(pattern, subject))) throw unfit(place, `does not have the subject ${quote(subject)}`);
+  }
+
+  /** Makes sure that there is a stream for leases. */
+  async ensureLeases(place: Place): Promise<void> {
+    const { replicas = 1, storage = "file" } = this.#settings.stream;
+    const find = (): Promise<StreamInfo | undefined> =>
+      this.#find(place, JetStreamApiCodes.StreamNotFound, () => this.#manager.streams.info(leaseStream));
+    const found = await find();
+    if (found === undefined && this.#settings.topology === "check")
+      throw missing(place, `the JetStream stream ${quote(leaseStream)} with the subjects ${quote(`${leaseSubjects}.>`)}`);
+    const config = {
+      name: leaseStream,
+      subjects: [`${leaseSubjects}.>`],
+      storage,
+      num_replicas: replicas,
+      retention: RetentionPolicy.Limits,
+      max_msgs_per_subject: 1,
+      allow_msg_ttl: true,
+      deny_delete: false,
+    } satisfies Partial<StreamConfig>;
+    const made = found ?? (await this.#find(place, streamNameInUse, () => this.#manager.streams.add(config))) ?? (await find());
+    if (made === undefined || made.config.max_msgs_per_subject !== 1 || !made.config.allow_msg_ttl || made.config.deny_delete)
+      throw unfit({ ...place, name: leaseStream }, "must keep one message of a subject, let it have a lifetime, and let it be deleted");
   }
 
   /** @throws EventDriverError `ERR_TOPOLOGY` when it is missing and may not be made, or would lose messages; `ERR_CONNECTION_FAILED` */
-  async ensurePosition(request: SubscribeRequest<NatsNative>, place: Place): Promise<Position> {
-    const wanted = positionConfig(request, place);
-    const name = encodeName(request.name);
+  async ensurePosition(request: SubscribeRequest<NatsNative>, place: Place, partition?: number): Promise<Position> {
+    const wanted = positionConfig(request, place, partition);
+    const name = positionName(request.name, partition);
     const found = await this.info(place, name);
-    const { config } = found === undefined ? await this.#makePosition(request, place, wanted) : await this.#adapted(place, found, wanted);
+    const { config } =
+      found === undefined ? await this.#makePosition(request, place, name, wanted) : await this.#adapted(place, found, wanted);
     const problem = problemOf(config, wanted);
     if (problem !== undefined) throw unfit(place, `has a consumer ${quote(name)} that ${problem}`);
     return { place, name, isTransient: config.durable_name === undefined, config: wanted };
@@ -111,7 +148,8 @@ export class Topology {
   }
 
   async #makeStream(place: Place): Promise<StreamInfo> {
-    const { name, subject, settings } = place;
+    const { name, partitions, settings } = place;
+    const subject = partitions > 1 ? `${place.subject}.*` : place.subject;
     if (this.#settings.topology === "check") throw missing(place, `the JetStream stream ${quote(name)} with the subject ${quote(subject)}`);
     const { replicas = 1, storage = "file", discard = "old", duplicateWindow = defaultDuplicateWindow } = settings;
     const { maxAge = 0, maxBytes = -1, maxMessages = -1 } = settings;
@@ -128,14 +166,19 @@ export class Topology {
       duplicate_window: nanos(duplicateWindow),
       allow_msg_ttl: true,
       allow_direct: true,
+      ...(partitions > 1 && { metadata: { [partitionsMark]: String(partitions) } }),
     } satisfies Partial<StreamConfig>;
     const made = await this.#find(place, streamNameInUse, () => this.#manager.streams.add(config));
     // Somebody else was quicker, and made it otherwise.
     return made ?? this.#ask(place, () => this.#manager.streams.info(name));
   }
 
-  async #makePosition(request: SubscribeRequest<NatsNative>, place: Place, wanted: Partial<ConsumerConfig>): Promise<ConsumerInfo> {
-    const name = encodeName(request.name);
+  async #makePosition(
+    request: SubscribeRequest<NatsNative>,
+    place: Place,
+    name: string,
+    wanted: Partial<ConsumerConfig>,
+  ): Promise<ConsumerInfo> {
     if (this.#settings.topology === "check" && request.durable)
       throw missing(place, `the consumer ${quote(name)} of the JetStream stream ${quote(place.name)}`);
     const made = await this.#find(place, consumerExists, () => this.#manager.consumers.add(place.name, wanted));
@@ -174,13 +217,29 @@ export function isFinal(error: unknown): boolean {
   return isEventDriverError(error) && (error.code === "ERR_TOPOLOGY" || error.code === "ERR_CONNECTION_CLOSED");
 }
 
-function positionConfig(request: SubscribeRequest<NatsNative>, { subject }: Place): Partial<ConsumerConfig> {
-  const name = encodeName(request.name);
+/** The name of a position, at the broker. */
+export function positionName(name: string, partition: number | undefined): string {
+  return partition === undefined ? encodeName(name) : `${encodeName(name, 120)}-p${partition}`;
+}
+
+/** Where a message is published to. */
+export function subjectFor(place: Place, key: string): string {
+  return subjectOf(place, place.partitions > 1 ? partitionOf(key, place.partitions) : undefined);
+}
+
+function subjectOf({ subject }: Place, partition: number | undefined): string {
+  return partition === undefined ? subject : `${subject}.${partition}`;
+}
+
+function positionConfig(request: SubscribeRequest<NatsNative>, place: Place, partition: number | undefined): Partial<ConsumerConfig> {
+  const name = positionName(request.name, partition);
   const { filterSubjects, inactiveThreshold } = nativeOf(request.native);
+  if (partition !== undefined && filterSubjects !== undefined)
+    throw invalidOption("subscribe", "native.filterSubjects", filterSubjects, "none where a stream has partitions");
   return {
     name,
     ...(request.durable ? { durable_name: name } : { inactive_threshold: nanos(inactiveThreshold) }),
-    ...(filterSubjects === undefined ? { filter_subject: subject } : { filter_subjects: [...filterSubjects] }),
+    ...(filterSubjects === undefined ? { filter_subject: subjectOf(place, partition) } : { filter_subjects: [...filterSubjects] }),
     ...startOf(request.backfill),
     ack_policy: "explicit",
     ack_wait: nanos(request.ackWait ?? defaultAckWait),

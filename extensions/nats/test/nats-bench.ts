@@ -9,12 +9,15 @@ import { services } from "../../../test/services.ts";
 import { type ToxicProxy, toxicProxy } from "../../../test/toxic-proxy.ts";
 
 /** What the conformance kit needs, each connection on a route of its own; `end` removes them all. */
-export function natsBench(): { readonly options: Omit<ConnectionKitOptions, "test">; readonly end: () => Promise<void> } {
+export function natsBench(partitions: number = 1): {
+  readonly options: Omit<ConnectionKitOptions, "test">;
+  readonly end: () => Promise<void>;
+} {
   const routes = new Map<Connection, ToxicProxy>();
 
   const open = async (): Promise<Connection> => {
     const route = await toxicProxy(services.nats.url);
-    const connection = await natsConnection({ url: route.url });
+    const connection = await natsConnection({ url: route.url, stream: { partitions } });
     routes.set(connection, route);
     return connection;
   };
@@ -28,13 +31,14 @@ export function natsBench(): { readonly options: Omit<ConnectionKitOptions, "tes
     options: {
       open,
       openAnother: open,
-      features: natsFeatures,
+      features: partitions === 1 ? natsFeatures : { ...natsFeatures, keyOrder: "group", serial: false },
       crash: (connection) => routeOf(connection).cut(),
       async outage(connection) {
         await routeOf(connection).cut();
         return () => routeOf(connection).mend();
       },
-      poison: (_connection, stream) => publishRaw(encodeName(stream), { "ce-specversion": "1.0", "ce-id": "poison" }),
+      poison: (_connection, stream) =>
+        publishRaw(`${encodeName(stream)}${partitions === 1 ? "" : ".0"}`, { "ce-specversion": "1.0", "ce-id": "poison" }),
       // The lifetime of a message is counted in whole seconds.
       ackWait: 1_000,
       delay: 100,
