@@ -6,9 +6,10 @@ import type { Protocol } from "./protocol.ts";
 import { invalidEvent } from "../event/attribute-rules.ts";
 import { requireMode } from "../http/http-encode.ts";
 import { foreignMessage } from "./foreign.ts";
+import { headerNames } from "./header-names.ts";
 import { plainBytes } from "./header-text.ts";
 import { keyPlaces } from "./key-places.ts";
-import { readRecord } from "./read-record.ts";
+import { type Reading, readRecord } from "./read-record.ts";
 import { keyOf, placeText } from "./record-place.ts";
 import { textEncoding } from "./text-encoding.ts";
 import { writeRecord, type Writing } from "./write-record.ts";
@@ -21,13 +22,14 @@ export function createBinding(protocol: Protocol, options: BindingOptions): Bind
     throw invalidOption(protocol.factory, "foreign", foreign, '"accept", "refuse" or a function');
   }
   const places = keyPlaces(protocol.factory, options);
+  const reading: Reading = { protocol, places, placeOf: headerNames(protocol) };
   const writing: Writing = { protocol, mode, places, encode: textEncoding() };
 
   return {
     write: (message) => writeRecord(message, writing),
     read(record, place) {
       try {
-        return { message: readRecord(record, protocol, places) ?? readForeign(record, place, protocol, foreign) };
+        return { message: readRecord(record, reading) ?? readForeign(record, place, protocol, foreign) };
       } catch (error) {
         return { message: unread(record, place), failure: unreadable(place, error) };
       }

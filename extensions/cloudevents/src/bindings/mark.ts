@@ -13,6 +13,12 @@ export const attributePrefix = "attribute.";
 
 export const noMark: Mark = { content: undefined, values: new Map() };
 
+/** The marks that nearly all messages have which have one. */
+const contentOnly: ReadonlyMap<string, Mark> = new Map([
+  ["text", { ...noMark, content: "text" }],
+  ["bytes", { ...noMark, content: "bytes" }],
+] as const);
+
 /**
  * Reads a mark: `text` or `bytes`, `NAME=VALUE` with the value percent-encoded, `no-NAME`, with commas between them. What a later version may say besides is
  * passed over.
@@ -20,6 +26,8 @@ export const noMark: Mark = { content: undefined, values: new Map() };
  * @throws EventDriverError `ERR_INVALID_EVENT` for percent encoding that is none
  */
 export function readMark(text: string): Mark {
+  const known = contentOnly.get(text);
+  if (known !== undefined) return known;
   const values = new Map<string, string | undefined>();
   let content: Mark["content"];
   for (const entry of text.split(",")) {

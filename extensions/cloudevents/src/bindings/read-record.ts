@@ -15,6 +15,14 @@ import { type Protocol, saysCloudEvent } from "./protocol.ts";
 import { type Head, readHead } from "./read-head.ts";
 import { keyOf } from "./record-place.ts";
 
+/** How the records of one binding are read. */
+export interface Reading {
+  readonly protocol: Protocol;
+  readonly places: KeyPlaces;
+  /** What a header is for. */
+  readonly placeOf: (header: string) => string;
+}
+
 /** How deep the JSON of an event in structured mode may be nested. */
 const maxDepth = 128;
 
@@ -27,8 +35,8 @@ const encoder = new TextEncoder();
  *
  * @throws EventDriverError `ERR_INVALID_EVENT`; `ERR_UNSUPPORTED` for an event format other than JSON
  */
-export function readRecord(record: EventRecord, protocol: Protocol, places: KeyPlaces): Message | undefined {
-  const head = readHead(record, protocol);
+export function readRecord(record: EventRecord, { protocol, places, placeOf }: Reading): Message | undefined {
+  const head = readHead(record, protocol, placeOf);
   const event = readEvent(record, head, protocol);
   if (event === undefined) return undefined;
   const mark = head.mark === undefined ? noMark : readMark(head.mark);
