@@ -7,7 +7,10 @@ import { EventDriverError, quote } from "event-driver";
 export interface DeliveryInfo {
   /** 1 for the first. */
   readonly attempt: number;
-  readonly sequence: string;
+  /** Its place in the stream. */
+  readonly sequence: number;
+  /** Which delivery of its position it is, counted from 1: each one counts, also of what was delivered before. */
+  readonly delivery: number;
   /** Epoch milliseconds. */
   readonly publishedAt: number;
   /** How many messages of the position come behind it. */
@@ -16,21 +19,26 @@ export interface DeliveryInfo {
 
 /** `$JS.ACK.<stream>.<consumer>.<attempt>.<sequence>.<of the consumer>.<time>.<pending>`; newer servers put a domain and an account in front, and more behind. */
 export function deliveryInfo(reply: string): DeliveryInfo {
-  const tokens = reply.split(".");
-  const first = tokens.length === 9 ? 4 : 6;
-  return {
-    attempt: Number(tokens[first]),
-    sequence: tokens[first + 1] ?? "",
-    publishedAt: Math.floor(Number(tokens[first + 3]) / 1_000_000),
-    pending: Number(tokens[first + 4]),
-  };
+  let dots = 0;
+  for (let at = 0; at < reply.length; at += 1) if (reply.charCodeAt(at) === dot) dots += 1;
+  const before = dots === 8 ? 4 : 6;
+  const numbers: number[] = [];
+  let number = 0;
+  for (let at = 0, tokens = 0; at <= reply.length && numbers.length < 5; at += 1) {
+    const code = at === reply.length ? dot : reply.charCodeAt(at);
+    if (code !== dot) number = number * 10 + code - zero;
+    else {
+      tokens += 1;
+      if (tokens > before) numbers.push(number);
+      number = 0;
+    }
+  }
+  const [attempt = 0, sequence = 0, delivery = 0, time = 0, pending = 0] = numbers;
+  return { attempt, sequence, delivery, publishedAt: Math.floor(time / 1_000_000), pending };
 }
 
-/** Which delivery of its position it is, counted from 1: each one counts, also of what was delivered before. */
-export function deliveryNumber(reply: string): number {
-  const tokens = reply.split(".");
-  return Number(tokens[tokens.length === 9 ? 6 : 8]);
-}
+const dot = 0x2e;
+const zero = 0x30;
 
 /** What becomes of a delivery. */
 export interface Settling {
@@ -43,7 +51,8 @@ export interface Settling {
 export class Flight implements Inbound {
   readonly message: Message;
   readonly failure: unknown;
-  readonly position: string;
+  /** Its place in the stream. */
+  readonly sequence: number;
   readonly partition: string | undefined;
   readonly attempt: number;
   readonly publishedAt: number;
@@ -69,7 +78,7 @@ export class Flight implements Inbound {
     const { reply, info, endsAt, partition, settling } = from;
     this.message = record.message;
     this.failure = record.failure;
-    this.position = info.sequence;
+    this.sequence = info.sequence;
     this.partition = partition;
     this.attempt = info.attempt;
     this.publishedAt = info.publishedAt;
@@ -77,6 +86,10 @@ export class Flight implements Inbound {
     this.reply = reply;
     this.endsAt = endsAt;
     this.#settling = settling;
+  }
+
+  get position(): string {
+    return String(this.sequence);
   }
 
   /** The broker has it, or will have it. */
@@ -113,8 +126,8 @@ export interface FlightsOptions {
 /** The deliveries that are not settled, and the clock that takes them back as the broker does. */
 export class Flights {
   readonly #options: FlightsOptions;
-  /** By what they are settled on; what the broker takes back first is in front. */
-  readonly #flying = new Map<string, Flight>();
+  /** What the broker takes back first is in front. */
+  readonly #flying = new Set<Flight>();
   #cancelTimer: (() => void) | undefined;
 
   constructor(options: FlightsOptions) {
@@ -132,41 +145,41 @@ export class Flights {
 
   /** Where in the stream they are. */
   get positions(): ReadonlySet<number> {
-    return new Set(Array.from(this.#flying.values(), ({ position }) => Number(position)));
+    return new Set(Array.from(this.#flying, ({ sequence }) => sequence));
   }
 
   has(flight: Flight): boolean {
-    return this.#flying.has(flight.reply);
+    return this.#flying.has(flight);
   }
 
   add(flight: Flight): void {
-    this.#flying.set(flight.reply, flight);
+    this.#flying.add(flight);
     this.#watch();
   }
 
   /** Takes it out; `false` when that was done before. */
   land(flight: Flight): boolean {
-    if (!this.#flying.delete(flight.reply)) return false;
+    if (!this.#flying.delete(flight)) return false;
     this.#options.onLanded();
     return true;
   }
 
   /** The broker waits another whole ack wait for it, from a time on. */
   extend(flight: Flight, from: number): void {
-    if (!this.#flying.delete(flight.reply)) return;
+    if (!this.#flying.delete(flight)) return;
     flight.endsAt = from + this.#options.ackWait;
-    this.#flying.set(flight.reply, flight);
+    this.#flying.add(flight);
   }
 
   /** Takes all of them out. */
   clear(): readonly Flight[] {
     this.#cancelTimer?.();
-    return [...this.#flying.values()].filter((flight) => this.land(flight));
+    return [...this.#flying].filter((flight) => this.land(flight));
   }
 
   #watch(): void {
     if (this.#cancelTimer !== undefined) return;
-    const [first] = this.#flying.values();
+    const [first] = this.#flying;
     if (first === undefined) return;
     const { clock } = this.#options;
     this.#cancelTimer = clock.after(Math.max(1, first.endsAt - clock.now()), () => {
@@ -178,7 +191,7 @@ export class Flights {
 
   #takeBack(): void {
     const now = this.#options.clock.now();
-    for (const flight of this.#flying.values()) {
+    for (const flight of this.#flying) {
       if (flight.endsAt > now) return;
       this.land(flight);
       flight.lose("its ack wait is over");

@@ -42,7 +42,7 @@ export class Link {
   #isClosed = false;
   #flush: Promise<void> | undefined;
   /** What is sent with the next flush. */
-  #words: { readonly subject: string; readonly word: string }[] = [];
+  #words: { readonly subject: string; readonly word: Uint8Array }[] = [];
 
   constructor(client: NatsConnection, options: LinkOptions, { backoff, isOurs }: { readonly backoff: Backoff; readonly isOurs: boolean }) {
     this.client = client;
@@ -96,7 +96,7 @@ export class Link {
   }
 
   /** Sends a word soon, together with all others of this turn of the event loop, and resolves when the broker has it. */
-  say(subject: string, word: string): Promise<void> {
+  say(subject: string, word: Uint8Array): Promise<void> {
     this.#words.push({ subject, word });
     return this.flushed();
   }

@@ -9,7 +9,8 @@ import type { Link } from "./link.ts";
 import type { Tenure } from "./partitions/tenure.ts";
 import type { Position, Topology } from "./topology.ts";
 
-import { deliveryInfo, deliveryNumber, Flight, Flights, type Settling } from "./deliveries.ts";
+import { deliveryInfo, Flight, Flights, type Settling } from "./deliveries.ts";
+import { headersOf } from "./message-headers.ts";
 import { defaultAckWait, type NatsNative } from "./options.ts";
 
 /** Who shares a position. */
@@ -39,9 +40,10 @@ export interface PullerOptions {
   readonly onEnded: () => void;
 }
 
-const acknowledged = "+ACK";
-const inProgress = "+WPI";
-const notAcknowledged = "-NAK";
+const encoder = new TextEncoder();
+const acknowledged = encoder.encode("+ACK");
+const inProgress = encoder.encode("+WPI");
+const notAcknowledged = encoder.encode("-NAK");
 
 /** Milliseconds for which one request for messages stands. */
 const requestExpires = 30_000;
@@ -136,13 +138,15 @@ export class Puller implements TransportSubscription, Settling, Spender {
   }
 
   ack(flight: Flight): Promise<void> {
-    return this.#flights.land(flight) ? this.#say(flight, acknowledged) : Promise.resolve();
+    if (!this.#flights.land(flight)) return Promise.resolve();
+    return this.#options.link.say(flight.reply, acknowledged).catch((error: unknown) => this.#sayAgain(flight, acknowledged, error));
   }
 
   async release(flight: Flight, delay: number): Promise<void> {
     if (!this.#flights.land(flight)) return;
     // Who is out of reach need not be told: the broker takes it back by itself.
-    await this.#options.link.say(flight.reply, delay > 0 ? `${notAcknowledged} {"delay":${nanos(Math.ceil(delay))}}` : notAcknowledged);
+    const word = delay > 0 ? encoder.encode(`-NAK {"delay":${nanos(Math.ceil(delay))}}`) : notAcknowledged;
+    await this.#options.link.say(flight.reply, word);
   }
 
   async extend(flight: Flight): Promise<void> {
@@ -153,16 +157,17 @@ export class Puller implements TransportSubscription, Settling, Spender {
     this.#flights.extend(flight, extendedAt);
   }
 
-  /** Sends a last word, again if need be, until the broker has it or the message back. */
-  async #say(flight: Flight, word: string): Promise<void> {
+  /** Sends a last word until the broker has it or the message back. */
+  async #sayAgain(flight: Flight, word: Uint8Array, failure: unknown): Promise<void> {
     const { link, clock } = this.#options;
-    for (;;) {
+    for (let error = failure; ;) {
+      const left = flight.endsAt - clock.now();
+      if (left <= 0 || link.isClosed) throw error;
+      await link.up(left);
       try {
         return await link.say(flight.reply, word);
-      } catch (error) {
-        const left = flight.endsAt - clock.now();
-        if (left <= 0 || link.isClosed) throw error;
-        await link.up(left);
+      } catch (again) {
+        error = again;
       }
     }
   }
@@ -195,12 +200,12 @@ export class Puller implements TransportSubscription, Settling, Spender {
     // What is not ours any more is somebody else's to give back.
     if (!this.#isOurs) return;
     if (this.#isStopped) return link.client.publish(reply, notAcknowledged);
-    if (this.#comesTooEarly(reply)) return;
     const info = deliveryInfo(reply);
-    const record = binding.read({ headers: headersOf(msg), body: msg.data }, { stream: request.stream, position: info.sequence });
+    if (this.#comesTooEarly(info.delivery)) return;
+    const record = binding.read({ headers: headersOf(msg), body: msg.data }, { stream: request.stream, position: String(info.sequence) });
     const endsAt = clock.now() + this.#ackWait;
     const flight = new Flight(record, { reply, info, endsAt, partition: tenure?.partition, settling: this });
-    this.#last = Math.max(this.#last, Number(info.sequence));
+    this.#last = Math.max(this.#last, info.sequence);
     this.#flights.add(flight);
     this.#tellLag(info.pending);
     flight.handover = sink.deliver(flight);
@@ -216,9 +221,9 @@ export class Puller implements TransportSubscription, Settling, Spender {
    * Whether something before it was delivered to somebody else, who had asked for it when the partition was his. Then all that we do not have is delivered anew,
    * in its order.
    */
-  #comesTooEarly(reply: string): boolean {
+  #comesTooEarly(delivery: number): boolean {
     if (this.#options.tenure === undefined) return false;
-    if (this.#isAstray || deliveryNumber(reply) !== this.#delivered + 1) {
+    if (this.#isAstray || delivery !== this.#delivered + 1) {
       this.#isAstray = true;
       void this.#renew();
       return true;
@@ -365,12 +370,6 @@ export class Puller implements TransportSubscription, Settling, Spender {
     if (isForgotten && link.isUp && (await membership.isDeserted())) await topology.remove(position.place, position.name);
     else await link.farewell();
   }
-}
-
-function headersOf({ headers }: Msg): readonly (readonly [string, string])[] {
-  const all: [string, string][] = [];
-  for (const [name, values] of headers ?? []) for (const value of values) all.push([name, value]);
-  return all;
 }
 
 function gone({ stream, name }: SubscribeRequest<NatsNative>): EventDriverError {

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { deliveryInfo, Flight, Flights, type Settling } from "../src/deliveries.ts";
 
 test("a delivery says how often it was delivered, where it is and when it was published, in the words of old and new servers", () => {
-  const info = { attempt: 3, sequence: "42", publishedAt: 1_760_000_000_123, pending: 7 };
+  const info = { attempt: 3, sequence: 42, delivery: 99, publishedAt: 1_760_000_000_123, pending: 7 };
 
   expect(deliveryInfo("$JS.ACK.orders.billing.3.42.99.1760000000123456789.7")).toEqual(info);
   expect(deliveryInfo("$JS.ACK._.hash.orders.billing.3.42.99.1760000000123456789.7")).toEqual(info);
@@ -80,7 +80,7 @@ function opened(clock: VirtualClock): {
     revoked,
     fly(sequence) {
       const message = createMessage({ id: sequence, key: "k", source: "test", content: "" });
-      const info = { attempt: 1, sequence, publishedAt: 0, pending: 0 };
+      const info = { attempt: 1, sequence: Number(sequence), delivery: 1, publishedAt: 0, pending: 0 };
       const flight = new Flight({ message }, { reply: `reply.${sequence}`, info, endsAt: clock.now() + 100, settling: unused });
       flight.handover = { revoke: (reason) => void revoked.set(flight, reason) };
       flights.add(flight);
