@@ -19,26 +19,16 @@ export interface DeliveryInfo {
 
 /** `$JS.ACK.<stream>.<consumer>.<attempt>.<sequence>.<of the consumer>.<time>.<pending>`; newer servers put a domain and an account in front, and more behind. */
 export function deliveryInfo(reply: string): DeliveryInfo {
-  let dots = 0;
-  for (let at = 0; at < reply.length; at += 1) if (reply.charCodeAt(at) === dot) dots += 1;
-  const before = dots === 8 ? 4 : 6;
-  const numbers: number[] = [];
-  let number = 0;
-  for (let at = 0, tokens = 0; at <= reply.length && numbers.length < 5; at += 1) {
-    const code = at === reply.length ? dot : reply.charCodeAt(at);
-    if (code !== dot) number = number * 10 + code - zero;
-    else {
-      tokens += 1;
-      if (tokens > before) numbers.push(number);
-      number = 0;
-    }
-  }
-  const [attempt = 0, sequence = 0, delivery = 0, time = 0, pending = 0] = numbers;
-  return { attempt, sequence, delivery, publishedAt: Math.floor(time / 1_000_000), pending };
+  const tokens = reply.split(".");
+  const first = tokens.length === 9 ? 4 : 6;
+  return {
+    attempt: Number(tokens[first]),
+    sequence: Number(tokens[first + 1]),
+    delivery: Number(tokens[first + 2]),
+    publishedAt: Math.floor(Number(tokens[first + 3]) / 1_000_000),
+    pending: Number(tokens[first + 4]),
+  };
 }
-
-const dot = 0x2e;
-const zero = 0x30;
 
 /** What becomes of a delivery. */
 export interface Settling {
