@@ -2,7 +2,8 @@ import type { Binding } from "@event-driver/cloudevents/bindings";
 import type { Clock, Message } from "event-driver";
 import type { Sink } from "event-driver/streams";
 
-import type { Entry, LogRecord, Partition } from "./partition.ts";
+import type { LogRecord } from "./log-record.ts";
+import type { Entry, Partition } from "./partition.ts";
 
 import { KafkaInbound, type Origin, type Settling } from "./kafka-inbound.ts";
 

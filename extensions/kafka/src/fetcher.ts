@@ -3,15 +3,18 @@ import {
   type ConnectionPool,
   type Consumer,
   FetchIsolationLevels,
+  ProtocolError,
   protocolErrorsCodesById,
-  ResponseError,
+  UserError,
 } from "@platformatic/kafka";
 import type { Clock } from "event-driver";
 
+import type { LogRecord } from "./log-record.ts";
 import type { KafkaFetchOptions } from "./options.ts";
-import type { LogRecord, Partition } from "./partition.ts";
+import type { Partition } from "./partition.ts";
 
-import { type PartitionAnswer, readableRecords } from "./readable-records.ts";
+import { type FetchApi, fetchApi, type PartitionAnswer, usesTopicIds } from "./fetch-api.ts";
+import { readableRecords } from "./readable-records.ts";
 
 export interface FetcherOptions {
   readonly consumer: Consumer;
@@ -19,6 +22,8 @@ export interface FetcherOptions {
   readonly pool: ConnectionPool;
   readonly topics: readonly string[];
   readonly settings: Required<KafkaFetchOptions>;
+  /** Where we are, so that a replica nearby can be fetched from; empty where that does not matter. */
+  readonly rack: string;
   /** So many records of a partition may wait before no more are fetched. */
   readonly ahead: number;
   readonly clock: Clock;
@@ -30,11 +35,17 @@ export interface FetcherOptions {
   readonly onError: (error: unknown) => void;
 }
 
-type FetchResponse = Awaited<ReturnType<Consumer["fetch"]>>;
+/** What a request asks of a partition. */
+interface Question {
+  readonly partition: Partition;
+  readonly offset: bigint;
+}
 
 /** While some partitions have enough, the others must not wait for long: what is fetched cannot be changed on the way. */
 const shortWait = 50;
 const pauseAfterError = 200;
+/** A broker keeps nothing of a request for the next one. */
+const noSession = { id: 0, epoch: -1 };
 
 /** Fetches records, with one request at a time to each broker. */
 export class Fetcher {
@@ -42,6 +53,7 @@ export class Fetcher {
   readonly #partitions = new Set<Partition>();
   /** The brokers that a request is on its way to. */
   readonly #asked = new Set<number>();
+  #api: FetchApi | undefined;
   #isPlanning = false;
   #isAwake = false;
   #isStopped = false;
@@ -77,9 +89,10 @@ export class Fetcher {
     try {
       while (this.#isAwake && !this.#isStopped) {
         this.#isAwake = false;
+        const api = (this.#api ??= await fetchApi(this.#options.consumer));
         const metadata = await this.#options.consumer.metadata({ topics: [...this.#options.topics] });
         this.#tellCounts(metadata);
-        for (const [node, partitions] of this.#roomByNode(metadata)) void this.#fetch(node, partitions, metadata);
+        for (const [node, partitions] of this.#roomByNode(metadata)) void this.#fetch(api, node, partitions, metadata);
       }
     } catch (error) {
       this.#pause(error);
@@ -90,7 +103,7 @@ export class Fetcher {
   /** Whether a partition has room, and its broker is not busy with us, as far as we know. */
   #canAsk(): boolean {
     for (const partition of this.#partitions) {
-      if (this.#wants(partition) && (partition.leader === undefined || !this.#asked.has(partition.leader))) return true;
+      if (this.#wants(partition) && (partition.node === undefined || !this.#asked.has(partition.node))) return true;
     }
     return false;
   }
@@ -102,25 +115,26 @@ export class Fetcher {
   #roomByNode(metadata: ClusterMetadata): Map<number, Partition[]> {
     const byNode = new Map<number, Partition[]>();
     for (const partition of this.#partitions) {
-      const leader = metadata.topics.get(partition.topic)?.partitions[partition.index]?.leader;
-      partition.leader = leader;
-      if (leader === undefined || this.#asked.has(leader) || !this.#wants(partition)) continue;
-      const partitions = byNode.get(leader) ?? [];
+      const node = partition.preferredReplica ?? metadata.topics.get(partition.topic)?.partitions[partition.index]?.leader;
+      partition.node = node;
+      if (node === undefined || this.#asked.has(node) || !this.#wants(partition)) continue;
+      const partitions = byNode.get(node) ?? [];
       partitions.push(partition);
-      byNode.set(leader, partitions);
+      byNode.set(node, partitions);
     }
     return byNode;
   }
 
   /** Never rejects. */
-  async #fetch(node: number, partitions: readonly Partition[], metadata: ClusterMetadata): Promise<void> {
+  async #fetch(api: FetchApi, node: number, partitions: readonly Partition[], metadata: ClusterMetadata): Promise<void> {
     this.#asked.add(node);
-    const offsets = new Map(partitions.map((partition) => [partition, partition.next]));
     try {
-      this.#read(await this.#ask(node, partitions, metadata), offsets, metadata);
+      const questions = new Map(partitions.map((partition) => [nameOf(partition, api, metadata), { partition, offset: partition.next }]));
+      this.#read(await this.#ask(api, node, questions, metadata), questions);
     } catch (error) {
-      const response = error instanceof ResponseError ? responseOf(error) : undefined;
-      if (response !== undefined) this.#read(response, offsets, metadata);
+      // What is wrong with it may be that a broker has another version now, or that a replica has gone.
+      this.#api = undefined;
+      for (const partition of partitions) partition.preferredReplica = undefined;
       this.#options.consumer.clearMetadata();
       this.#pause(error);
     }
@@ -128,43 +142,60 @@ export class Fetcher {
     this.wake();
   }
 
-  #ask(node: number, partitions: readonly Partition[], metadata: ClusterMetadata): Promise<FetchResponse> {
-    const { consumer, pool, settings } = this.#options;
+  async #ask(
+    api: FetchApi,
+    node: number,
+    questions: ReadonlyMap<string, Question>,
+    metadata: ClusterMetadata,
+  ): Promise<readonly PartitionAnswer[]> {
+    const { pool, settings, rack } = this.#options;
+    const { partitionBytes, maxWait, isolation } = settings;
+    const broker = metadata.brokers.get(node);
+    if (broker === undefined) throw new UserError(`the cluster does not know broker ${node} any more`);
     const isAll = [...this.#partitions].every((partition) => this.#wants(partition));
-    return consumer.fetch({
-      node,
-      connectionPool: pool,
-      minBytes: 1,
-      maxBytes: settings.partitionBytes * partitions.length,
-      maxWaitTime: isAll ? settings.maxWait : Math.min(shortWait, settings.maxWait),
-      isolationLevel: settings.isolation === "committed" ? FetchIsolationLevels.READ_COMMITTED : FetchIsolationLevels.READ_UNCOMMITTED,
-      topics: partitions.map(({ topic, index, next }) => ({
-        topicId: metadata.topics.get(topic)?.id ?? "",
+    return api.async(
+      await pool.get(broker),
+      isAll ? maxWait : Math.min(shortWait, maxWait),
+      1,
+      partitionBytes * questions.size,
+      isolation === "committed" ? FetchIsolationLevels.READ_COMMITTED : FetchIsolationLevels.READ_UNCOMMITTED,
+      noSession.id,
+      noSession.epoch,
+      Array.from(questions.values(), ({ partition, offset }) => ({
+        topicId: topicIn(partition, api, metadata),
         partitions: [
-          { partition: index, fetchOffset: next, partitionMaxBytes: settings.partitionBytes, currentLeaderEpoch: -1, lastFetchedEpoch: -1 },
+          {
+            partition: partition.index,
+            fetchOffset: offset,
+            partitionMaxBytes: partitionBytes,
+            currentLeaderEpoch: -1,
+            lastFetchedEpoch: -1,
+          },
         ],
       })),
-    });
+      [],
+      rack,
+    );
   }
 
-  #read({ responses }: FetchResponse, offsets: ReadonlyMap<Partition, bigint>, metadata: ClusterMetadata): void {
-    for (const { topicId, partitions } of responses) {
-      for (const answer of partitions) {
-        const partition = [...offsets.keys()].find(
-          ({ topic, index }) => index === answer.partitionIndex && metadata.topics.get(topic)?.id === topicId,
-        );
-        // It may have been lost meanwhile, or set to another offset.
-        if (partition?.isOpen && offsets.get(partition) === partition.next) this.#readPartition(partition, answer);
-      }
+  /** @throws the first error that the broker has told of a partition, after the others were read */
+  #read(answers: readonly PartitionAnswer[], questions: ReadonlyMap<string, Question>): void {
+    for (const answer of answers) {
+      const { partition, offset } = questions.get(`${answer.topic}/${answer.index}`) ?? {};
+      // It may have been lost meanwhile, or set to another offset.
+      if (partition?.isOpen && offset === partition.next) this.#readPartition(partition, answer);
     }
+    const failed = answers.find(({ errorCode }) => errorCode !== 0);
+    if (failed !== undefined) throw new ProtocolError(failed.errorCode, undefined, { partition: failed.index });
   }
 
   #readPartition(partition: Partition, answer: PartitionAnswer): void {
     if (protocolErrorsCodesById[answer.errorCode] === "OFFSET_OUT_OF_RANGE") return this.#options.onOutOfRange(partition);
     if (answer.errorCode !== 0) return;
-    partition.end =
-      answer.lastStableOffset >= 0n && this.#options.settings.isolation === "committed" ? answer.lastStableOffset : answer.highWatermark;
-    const { records, next } = readableRecords(answer, partition.next, this.#options.settings.isolation);
+    if (answer.preferredReplica >= 0) partition.preferredReplica = answer.preferredReplica;
+    const { isolation } = this.#options.settings;
+    partition.end = answer.lastStableOffset >= 0n && isolation === "committed" ? answer.lastStableOffset : answer.highWatermark;
+    const { records, next } = readableRecords(answer, partition.next, isolation);
     if (next > partition.next) this.#options.onRecords(partition, records, next);
   }
 
@@ -182,12 +213,11 @@ export class Fetcher {
   }
 }
 
-/** Where single partitions have failed, the answer for the others is in the error. */
-function responseOf(error: ResponseError): FetchResponse | undefined {
-  const response: unknown = Reflect.get(error, "response");
-  return isFetchResponse(response) ? response : undefined;
+/** A topic as a request names it. */
+function topicIn({ topic }: Partition, api: FetchApi, metadata: ClusterMetadata): string {
+  return usesTopicIds(api) ? (metadata.topics.get(topic)?.id ?? "") : topic;
 }
 
-function isFetchResponse(response: unknown): response is FetchResponse {
-  return typeof response === "object" && response !== null && "responses" in response && Array.isArray(response.responses);
+function nameOf(partition: Partition, api: FetchApi, metadata: ClusterMetadata): string {
+  return `${topicIn(partition, api, metadata)}/${partition.index}`;
 }

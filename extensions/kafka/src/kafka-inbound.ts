@@ -1,8 +1,8 @@
-import type { Binding, HeaderValue, RecordPlace } from "@event-driver/cloudevents/bindings";
+import type { Binding, RecordPlace } from "@event-driver/cloudevents/bindings";
 import type { Message } from "event-driver";
 import type { Handover, Inbound } from "event-driver/streams";
 
-import type { Entry, LogRecord, Partition } from "./partition.ts";
+import type { Entry, Partition } from "./partition.ts";
 
 import { showPosition } from "./position.ts";
 
@@ -54,8 +54,8 @@ export class KafkaInbound implements Inbound, RecordPlace {
     this.#origin = origin;
     this.#settling = settling;
     this.attempt = entry.attempts + (origin?.attempts ?? 0);
-    const { key, value, headers } = entry.record;
-    const { message, failure } = binding.read({ headers: headers.map(namedHeader), key, body: value }, this);
+    const { key, value, headers } = entry.record.read(partition.texts);
+    const { message, failure } = binding.read({ headers, key, body: value }, this);
     this.message = message;
     this.failure = failure;
   }
@@ -80,8 +80,4 @@ export class KafkaInbound implements Inbound, RecordPlace {
   async release({ delay }: { readonly delay: number }): Promise<void> {
     if (this.log.flights.delete(this)) await this.#settling.release(this, delay);
   }
-}
-
-function namedHeader([name, value]: LogRecord["headers"][number]): readonly [string, HeaderValue] {
-  return [name?.toString("utf8") ?? "", value];
 }

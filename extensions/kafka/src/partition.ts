@@ -1,16 +1,7 @@
 import type { KafkaInbound } from "./kafka-inbound.ts";
 
+import { type LogRecord, TextMemory } from "./log-record.ts";
 import { OffsetTracker } from "./offset-tracker.ts";
-
-/** A record as it was fetched. */
-export interface LogRecord {
-  readonly offset: bigint;
-  /** Epoch milliseconds. */
-  readonly timestamp: number;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: readonly (readonly [Buffer | null, Buffer | null])[];
-}
 
 /** A record that is not done, and how often it was delivered. */
 export interface Entry {
@@ -30,14 +21,18 @@ export class Partition {
   readonly topic: string;
   readonly index: number;
   readonly tracker: OffsetTracker;
+  /** What its records said last. */
+  readonly texts: TextMemory = new TextMemory();
   /** The offset to fetch from. */
   next: bigint;
   /** What the broker knows of what is done. */
   committed: bigint;
   /** The offset behind the last record there is, as far as it is known. */
   end: bigint;
-  /** The broker that it was fetched from last. */
-  leader: number | undefined;
+  /** The node that it was fetched from last. */
+  node: number | undefined;
+  /** A replica that its leader has sent us to, as one that is nearer. */
+  preferredReplica: number | undefined;
   /** How many were delivered and are not done with. */
   unsettled: number = 0;
   /** What was delivered and waits for a word on it. */

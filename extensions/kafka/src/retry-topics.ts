@@ -1,7 +1,8 @@
 import { type Clock, type Logger, sleep } from "event-driver";
 
 import type { Retries, RetryNote } from "./deliveries.ts";
-import type { Entry, LogRecord, Partition } from "./partition.ts";
+import type { LogRecord, RecordParts } from "./log-record.ts";
+import type { Entry, Partition } from "./partition.ts";
 import type { RecordWriter } from "./record-writer.ts";
 
 import { showPosition } from "./position.ts";
@@ -27,10 +28,10 @@ export class RetryTopics implements Retries {
     this.#options = options;
   }
 
-  noteOf({ topic }: Partition, { headers }: LogRecord): RetryNote | undefined {
+  noteOf({ topic, texts }: Partition, record: LogRecord): RetryNote | undefined {
     if (!this.#options.topics.includes(topic)) return undefined;
-    const header = headers.find(([name]) => name?.toString("utf8") === noteName);
-    return this.#read(header?.[1]?.toString("utf8") ?? "");
+    const header = record.read(texts).headers.find(([name]) => name === noteName);
+    return this.#read(bytesOf(header?.[1] ?? null).toString("utf8"));
   }
 
   async postpone(partition: Partition, { record, attempts }: Entry, delay: number): Promise<boolean> {
@@ -52,7 +53,7 @@ export class RetryTopics implements Retries {
       dueAt: clock.now() + delay,
     };
     try {
-      await writer.write(topics[Math.min(made, topics.length) - 1] ?? "", withNote(record, note), partition.signal);
+      await writer.write(topics[Math.min(made, topics.length) - 1] ?? "", withNote(record.read(partition.texts), note), partition.signal);
       return true;
     } catch (error) {
       if (partition.isLost) return false;
@@ -79,16 +80,21 @@ interface StoredNote extends Omit<RetryNote, "isOurs"> {
   readonly name: string;
 }
 
-function withNote({ key, value, headers }: LogRecord, note: StoredNote): Parameters<RecordWriter["write"]>[1] {
-  const kept = headers.filter(([name]) => name?.toString("utf8") !== noteName);
+function withNote({ key, value, headers }: RecordParts, note: StoredNote): Parameters<RecordWriter["write"]>[1] {
+  const kept = headers.filter(([name]) => name !== noteName);
   return {
-    key: key ?? undefined,
-    value: value ?? undefined,
+    key: key === null ? undefined : bytesOf(key),
+    value: value === null ? undefined : bytesOf(value),
     headers: new Map([
-      ...kept.map(([name, text]): [Buffer, Buffer] => [Buffer.from(name ?? ""), Buffer.from(text ?? "")]),
+      ...kept.map(([name, text]): [Buffer, Buffer] => [Buffer.from(name), bytesOf(text)]),
       [Buffer.from(noteName), Buffer.from(JSON.stringify(note))],
     ]),
   };
+}
+
+function bytesOf(part: string | Uint8Array | null): Buffer {
+  if (part instanceof Uint8Array) return Buffer.from(part.buffer, part.byteOffset, part.byteLength);
+  return Buffer.from(part ?? "");
 }
 
 function parsed(text: string): StoredNote | undefined {

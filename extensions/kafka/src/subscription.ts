@@ -78,6 +78,7 @@ export class Subscription implements TransportSubscription {
       pool: this.#pool,
       topics,
       settings: { ...settings.fetch, isolation },
+      rack: settings.clientOptions.clientRack ?? "",
       ahead: request.maxInFlight,
       clock,
       onRecords: (partition, records, next) => {
