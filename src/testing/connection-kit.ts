@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import type { Connection, ConnectionFeatures } from "../streams/connection.ts";
 import type { ConnectionBench, ConnectionNeed, ConnectionTest } from "./connection-kit/connection-test.ts";
 
+import { backpressureTests } from "./connection-kit/backpressure-tests.ts";
 import { closeTests } from "./connection-kit/close-tests.ts";
 import { until } from "./connection-kit/connection-test.ts";
 import { crashTests } from "./connection-kit/crash-tests.ts";
@@ -65,6 +66,11 @@ export interface ConnectionKitOptions {
    * @default 60
    */
   readonly delay?: number;
+  /**
+   * How many messages wait behind a slow handler in the test of backpressure, which takes seconds. Fewer where the broker takes long to be filled.
+   * @default 100_000
+   */
+  readonly queued?: number;
 }
 
 /** Ends an outage: the broker is within reach again. */
@@ -90,6 +96,7 @@ export function connectionKit(options: ConnectionKitOptions): void {
 const kitTests: readonly ConnectionTest[] = [
   ...publishTests,
   ...flowTests,
+  ...backpressureTests,
   ...orderTests,
   ...positionTests,
   ...failureTests,
@@ -149,7 +156,7 @@ async function runOne({ run }: ConnectionTest, options: ConnectionKitOptions): P
 
 /** What the options give no means for does nothing here; no test that needs it is run. */
 async function benchOf(connection: Connection, opened: Connection[], options: ConnectionKitOptions): Promise<ConnectionBench> {
-  const { patience = 4_000, ackWait = 300, delay = 60, openAnother, crash, outage, poison } = options;
+  const { patience = 4_000, ackWait = 300, delay = 60, queued = 100_000, openAnother, crash, outage, poison } = options;
   // Names that differ by their beginning alone must stay apart.
   const end = randomUUID();
   const newStream = async (beginning?: string): Promise<string> =>
@@ -162,6 +169,7 @@ async function benchOf(connection: Connection, opened: Connection[], options: Co
     patience,
     ackWait,
     delay,
+    queued,
     until: (what, isSo) => until(what, patience, isSo),
     async openAnother() {
       const another = (await openAnother?.(connection)) ?? connection;

@@ -49,6 +49,8 @@ export interface ConnectionBench {
   readonly ackWait: number;
   /** Milliseconds that the broker can keep. */
   readonly delay: number;
+  /** How many messages a long queue has. */
+  readonly queued: number;
   /** Waits for a condition; fails when it does not come true in time. */
   readonly until: (what: string, isSo: () => boolean) => Promise<void>;
   /** A further connection to the same broker. */

@@ -1,8 +1,11 @@
-import type { TransportSubscription } from "../../../src/streams/index.ts";
+import type { Handover, Inbound, Sink, TransportSubscription } from "../../../src/streams/index.ts";
 
 import { asking, type BadTransport } from "./bad-transport.ts";
 
 let names = 0;
+
+const longQueue =
+  "of a long queue a slow handler's subscription has no more than maxInFlight messages, and its process keeps less than half in memory";
 
 /** Transports that subscribe otherwise than they were asked to, or do not leave as they must. */
 export const badSubscriptions: readonly BadTransport[] = [
@@ -21,8 +24,17 @@ export const badSubscriptions: readonly BadTransport[] = [
     caughtBy: [
       "at most maxInFlight messages of a subscription are unsettled, however slow the handler is",
       "at most maxInFlight deliveries of a loop are out",
+      longQueue,
     ],
     alter: asking(() => ({ maxInFlight: 1_000 })),
+  },
+  {
+    flaw: "everything is read at once, and then handed over as asked for",
+    caughtBy: [longQueue],
+    alter: (transport) => ({
+      ...transport,
+      subscribe: (request, sink) => transport.subscribe({ ...request, maxInFlight: Infinity }, handingOver(request.maxInFlight, sink)),
+    }),
   },
   {
     flaw: "nobody has a name alone",
@@ -122,5 +134,37 @@ function leaving(
         return { ...left, ...change(left) };
       },
     }),
+  };
+}
+
+/** Keeps what comes until there is room for it. */
+function handingOver(room: number, sink: Sink): Sink {
+  const waiting: (() => void)[] = [];
+  let unsettled = 0;
+  const handOverMore = (): void => {
+    for (let next = waiting[0]; next !== undefined && unsettled < room; next = waiting[0]) {
+      waiting.shift();
+      unsettled += 1;
+      next();
+    }
+  };
+  const settling = (settle: Promise<void>): Promise<void> => {
+    unsettled -= 1;
+    setImmediate(handOverMore);
+    return settle;
+  };
+  return {
+    lost: (error) => sink.lost(error),
+    deliver(inbound) {
+      let handover: Handover | undefined;
+      const own: Inbound = {
+        ...inbound,
+        ack: () => settling(inbound.ack()),
+        release: (options) => settling(inbound.release(options)),
+      };
+      waiting.push(() => (handover = sink.deliver(own)));
+      handOverMore();
+      return { revoke: (reason) => handover?.revoke(reason) };
+    },
   };
 }
