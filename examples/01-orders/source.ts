@@ -3,7 +3,7 @@ import type { ConnectionOptions, Connection } from "event-driver/streams";
 type Connect = (url: string, options: ConnectionOptions) => Promise<Connection>;
 
 const nats: Connect = async (url, options) => (await import("@event-driver/nats")).natsConnection({ url, ...options });
-const kafka: Connect = async (url, options) => (await import("@event-driver/kafka")).kafkaConnection({ url, ...options });
+const kafka: Connect = async (url, options) => (await import("@event-driver/kafka")).kafkaConnection({ ...kafkaOptions(url), ...options });
 const pulsar: Connect = async (url, options) => (await import("@event-driver/pulsar")).pulsarConnection({ url, ...options });
 const rabbitmq: Connect = async (url, options) => (await import("@event-driver/rabbitmq")).rabbitmqConnection({ url, ...options });
 const mqtt: Connect = async (url, options) => (await import("@event-driver/mqtt")).mqttConnection({ url, ...options });
@@ -21,7 +21,11 @@ const brokers: ReadonlyMap<string, Connect> = new Map([
   ["mqtts:", mqtt],
 ]);
 
-/** A connection to the broker that SOURCE names. */
+/**
+ * A connection to the broker that SOURCE names.
+ *
+ * For Kafka it may end in `?sessionTimeout=6000`: so many milliseconds the others wait for a process that has died, and 45,000 without it.
+ */
 export async function openSource(address: string, options: ConnectionOptions): Promise<Connection> {
   const scheme = address.slice(0, address.indexOf("://") + 1);
   const connect = brokers.get(scheme);
@@ -29,4 +33,9 @@ export async function openSource(address: string, options: ConnectionOptions): P
   const allowed = Array.from(brokers.keys(), (each) => `${each}//HOST:PORT`);
   // Not the address itself: it may hold a password.
   throw new Error(`SOURCE begins with "${scheme}", allowed are ${allowed.join(", ")}`);
+}
+
+function kafkaOptions(address: string): { readonly url: string; readonly group?: { readonly sessionTimeout: number } } {
+  const { url, timeout } = /^(?<url>[^?]*)\?sessionTimeout=(?<timeout>\d+)$/.exec(address)?.groups ?? {};
+  return url === undefined ? { url: address } : { url, group: { sessionTimeout: Number(timeout) } };
 }
