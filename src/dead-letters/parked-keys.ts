@@ -1,5 +1,5 @@
 import type { AnyMessage } from "../pipeline/handler.ts";
-import type { KeyParking, Visit, VisitOutcome } from "../pipeline/key-parking.ts";
+import type { KeyParking, ParkingPlace, Visit, VisitOutcome } from "../pipeline/key-parking.ts";
 import type { EventStore, ListKeysOptions, StoreCallOptions } from "../stores/event-store.ts";
 
 import { type Clock, systemClock } from "../clock.ts";
@@ -155,6 +155,23 @@ export function parkedKeys(options: ParkedKeysOptions): ParkedKeys {
       return ticket === ticketOf(queue) || queue.waiting.includes(identityOf(message));
     },
   };
+}
+
+/**
+ * The parked keys of all subscriptions, each in a part of the store of its own.
+ *
+ * Give it to a connection, and every subscription with an order by key and a dead-letter stream parks its keys; ask it yourself for those of one subscription.
+ *
+ * @throws EventDriverError `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when the store cannot compare and set
+ * @example
+ * const parkKey = parkedKeysBySubscription({ store });
+ * const connection = await natsConnection({ url, parkKey });
+ * await deadLetterStream(connection, { stream: "orders-failed", parked: parkKey({ stream: "orders", name: "billing" }) }).redrive();
+ */
+export function parkedKeysBySubscription(options: Omit<ParkedKeysOptions, "scope">): (subscription: ParkingPlace) => ParkedKeys {
+  withDefaults(options);
+  // As JSON, no two places are the same text.
+  return ({ stream, name }) => parkedKeys({ ...options, scope: JSON.stringify(["parked-keys", stream, name]) });
 }
 
 async function keepAgain({ message, putAside }: Visit, ticket: string, first: string | undefined): Promise<VisitOutcome> {

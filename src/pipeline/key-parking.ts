@@ -33,5 +33,12 @@ export interface KeyParking {
   readonly visit: (visit: Visit) => Promise<VisitOutcome>;
 }
 
+/** Whose keys are parked. */
+export interface ParkingPlace {
+  readonly stream: string;
+  /** Of the subscriptions that share the work. */
+  readonly name: string;
+}
+
 /** What a message was put aside with, set while it comes back from there. */
 export const parkingTicket: ContextValue<string> = contextValue("parking ticket");

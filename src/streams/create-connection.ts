@@ -1,4 +1,5 @@
 import type { Logger } from "../context.ts";
+import type { KeyParking, ParkingPlace } from "../pipeline/key-parking.ts";
 import type { Connection, ConnectionState, PublishOptions, PublishSettlement, Target } from "./connection.ts";
 import type { PullOptions, SubscribeOptions } from "./subscribe-options.ts";
 import type { Sink, SubscribeRequest, Transport } from "./transport.ts";
@@ -34,6 +35,12 @@ export interface ConnectionOptions {
    * @default 10_000
    */
   readonly publishBuffer?: number;
+  /**
+   * How the keys of each subscription are parked that has an order by key and a dead-letter stream, unless its `deadLetter` says something else about it. Made by
+   * `parkedKeysBySubscription` of `event-driver/dead-letters` over a store that all workers share.
+   * @default none: nobody would remember what is parked
+   */
+  readonly parkKey?: (subscription: ParkingPlace) => KeyParking;
   /** @default silent */
   readonly logger?: Logger;
   /** @default systemClock */
@@ -55,18 +62,21 @@ export function createConnection<Native>(transport: Transport<Native>, options: 
   return new TransportConnection(transport, withDefaults(options));
 }
 
-interface ResolvedOptions extends Required<Omit<ConnectionOptions, "client">> {
+interface ResolvedOptions extends Required<Omit<ConnectionOptions, "client" | "parkKey">> {
   readonly client: string | undefined;
+  readonly parkKey: ConnectionOptions["parkKey"] | undefined;
 }
 
 function withDefaults(options: ConnectionOptions): ResolvedOptions {
-  const { propagate = [], client, publishBuffer = 10_000, logger = silentLogger, clock = systemClock } = options;
+  const { propagate = [], client, publishBuffer = 10_000, parkKey, logger = silentLogger, clock = systemClock } = options;
   requirePropagated(propagate);
   if (client !== undefined && (typeof client !== "string" || client === ""))
     throw invalidOption("createConnection", "client", client, "a string that is not empty");
   if (publishBuffer !== Infinity && !(Number.isInteger(publishBuffer) && publishBuffer >= 1))
     throw invalidOption("createConnection", "publishBuffer", publishBuffer, "a whole number from 1, or Infinity");
-  return { propagate, client, publishBuffer, logger, clock };
+  if (parkKey !== undefined && typeof parkKey !== "function")
+    throw invalidOption("createConnection", "parkKey", parkKey, "what parkedKeysBySubscription() of event-driver/dead-letters returns");
+  return { propagate, client, publishBuffer, parkKey, logger, clock };
 }
 
 class TransportConnection<Native> implements Connection<Native> {
@@ -112,7 +122,7 @@ class TransportConnection<Native> implements Connection<Native> {
   async subscribe(stream: string, target: Target, options: SubscribeOptions<Native> = {}): Promise<OpenSubscription> {
     const { broker, features } = this;
     const request = requestOf("subscribe", { broker, features, stream, options });
-    const settings = settingsOf({ broker, features, stream, options });
+    const settings = settingsOf({ broker, features, stream, options }, () => this.#options.parkKey?.(request));
     const worker = this.#workerFor(target, settings);
     const { clock, logger } = this.#options;
     const consumer = new Consumer({

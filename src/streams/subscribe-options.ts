@@ -97,7 +97,9 @@ export interface DeadLetterStream {
   /**
    * Puts the later messages of a key into the dead-letter stream too, behind the one that failed and without running them, until the stream is redriven; other
    * keys flow. Made by `parkedKeys` of `event-driver/dead-letters` over a store that all workers share. It adds one look-up for each message.
-   * @default none: followers wait while a failed message is tried again, and run when it has been put aside
+   * `false` for none.
+   * @default that of the connection, where there is an order by key; without one, followers wait while a failed message is tried again, and run when it has been
+   * put aside
    */
-  readonly parkKey?: KeyParking;
+  readonly parkKey?: KeyParking | false;
 }

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Context } from "../../src/context.ts";
 import type { EventStore } from "../../src/stores/event-store.ts";
 
-import { deadLetterStream, parkedKeys } from "../../src/dead-letters/index.ts";
+import { deadLetterStream, parkedKeys, parkedKeysBySubscription } from "../../src/dead-letters/index.ts";
 import { TerminalError } from "../../src/errors.ts";
 import { deadLetter } from "../../src/handlers/dead-letter/dead-letter.ts";
 import { deadLetters } from "../../src/dead-letters/dead-letters.ts";
@@ -247,6 +247,45 @@ test("without an order there is none to keep", async () => {
   ).rejects.toMatchObject({ code: "ERR_INVALID_OPTION", message: expect.stringContaining("deadLetter.parkKey") });
 });
 
+test("a connection that parks keys does so for each subscription with an order and a dead-letter stream, each by itself", async () => {
+  const { connect, settle, store, ran, failing, parkKey } = connectionThatParks();
+  const connection = connect({ parkKey });
+  await connection.subscribe("orders", failing("billing"), { name: "billing", deadLetter: "billing-failed", retry: { delays: [] } });
+  await connection.subscribe("orders", failing("audit", "none"), { name: "audit", deadLetter: "audit-failed", retry: { delays: [] } });
+
+  for (const id of ["a1", "a2"]) await connection.publish("orders", order(id, "a"));
+  await settle();
+
+  expect(ran).toEqual(["billing a1", "audit a1", "audit a2"]);
+  expect(await parkKey({ stream: "orders", name: "billing" }).get("a")).toMatchObject({
+    waiting: [expect.any(String), expect.any(String)],
+  });
+  expect(await parkKey({ stream: "orders", name: "audit" }).get("a")).toBeUndefined();
+  expect(await parkedKeysBySubscription({ store })({ stream: "orders", name: "billing" }).get("a")).toBeDefined();
+});
+
+test.for([
+  { otherwise: "there is no order", options: { order: "none", deadLetter: "orders-failed" } },
+  { otherwise: "its dead letters say false", options: { deadLetter: { stream: "orders-failed", parkKey: false } } },
+] as const)("a connection that parks keys does not where $otherwise", async ({ options }) => {
+  const { connect, settle, ran, failing, parkKey } = connectionThatParks();
+  const connection = connect({ parkKey });
+  await connection.subscribe("orders", failing("billing"), { ...options, retry: { delays: [] } });
+
+  for (const id of ["a1", "a2"]) await connection.publish("orders", order(id, "a"));
+  await settle();
+
+  expect(ran).toEqual(["billing a1", "billing a2"]);
+});
+
+test("a connection refuses a parkKey that is no function", () => {
+  const { connect } = streamsBench();
+  const parkKey = parkedKeys({ store: memoryEventStore() });
+
+  // @ts-expect-error what a caller without types may do
+  expect(() => connect({ parkKey })).toThrow(expect.objectContaining({ code: "ERR_INVALID_OPTION" }));
+});
+
 test("what is not made by parkedKeys is refused", async () => {
   const { connection } = streamsBench();
 
@@ -262,6 +301,20 @@ interface ParkingOptions {
   readonly retryable?: readonly string[];
   readonly delays?: readonly number[];
   readonly store?: EventStore;
+}
+
+/** What a connection parks keys with, and handlers that refuse the first message. */
+function connectionThatParks() {
+  const { connect, settle, clock } = streamsBench();
+  const store = memoryEventStore({ clock });
+  const ran: string[] = [];
+  const failing =
+    (who: string, refused = "a1") =>
+    async (_ctx: unknown, { id }: { readonly id: string }): Promise<void> => {
+      ran.push(`${who} ${id}`);
+      if (id === refused) throw new TerminalError("refused");
+    };
+  return { connect, settle, store, ran, failing, parkKey: parkedKeysBySubscription({ store, clock }) };
 }
 
 /** A subscription that parks keys. */

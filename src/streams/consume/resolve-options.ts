@@ -1,3 +1,4 @@
+import type { KeyParking } from "../../pipeline/key-parking.ts";
 import type { ConnectionFeatures } from "../connection.ts";
 import type { DeadLetterStream, PullOptions, RetryDelays, SubscribeOptions } from "../subscribe-options.ts";
 import type { SubscribeRequest } from "../transport.ts";
@@ -62,8 +63,15 @@ export function requestOf<Native>(factory: "subscribe" | "pull", asked: Asked<Su
   };
 }
 
-/** @throws EventDriverError `ERR_INVALID_OPTION`, `ERR_UNSUPPORTED` */
-export function settingsOf(asked: Asked<Omit<SubscribeOptions<unknown>, keyof PullOptions>>): ConsumeSettings {
+/**
+ * `parkKey` gives the parking of whoever says nothing about it.
+ *
+ * @throws EventDriverError `ERR_INVALID_OPTION`, `ERR_UNSUPPORTED`
+ */
+export function settingsOf(
+  asked: Asked<Omit<SubscribeOptions<unknown>, keyof PullOptions>>,
+  parkKey: () => KeyParking | undefined,
+): ConsumeSettings {
   const { features, options } = asked;
   const { concurrency = 16, batch, retry, serial = false } = options;
   const { order = features.keyOrder === "none" ? "none" : "key" } = options;
@@ -75,7 +83,7 @@ export function settingsOf(asked: Asked<Omit<SubscribeOptions<unknown>, keyof Pu
     requireDelay("batch.wait", batch.wait);
     if (serial) throw invalidOption("subscribe", "batch", batch, "none where serial is true, which is one by one");
   }
-  const deadLetter = deadLetterOf(options.deadLetter ?? false, asked);
+  const deadLetter = deadLetterOf(options.deadLetter ?? false, asked, order === "none" ? () => undefined : parkKey);
   if (deadLetter?.parkKey !== undefined && order === "none")
     throw invalidOption("subscribe", "deadLetter.parkKey", deadLetter.parkKey, 'none where order is "none"; there is no order to keep');
   return {
@@ -113,20 +121,22 @@ function checkedDelay(delay: number | undefined): number | undefined {
 function deadLetterOf(
   given: string | DeadLetterStream | false,
   { stream: original, features }: Asked<unknown>,
+  defaultParking: () => KeyParking | undefined,
 ): DeadLetterSettings | undefined {
   if (given === false) return undefined;
   const {
     stream,
     includeStack = false,
     retention = features.expiry ? fortnight : undefined,
-    parkKey,
+    parkKey: ownParking,
   } = typeof given === "string" ? { stream: given } : given;
   requireStream("subscribe", "deadLetter", stream);
   if (stream === original) throw invalidOption("subscribe", "deadLetter", stream, "another stream than the one subscribed to");
   if (retention !== undefined && !(retention > 0))
     throw invalidOption("subscribe", "deadLetter.retention", retention, "milliseconds above 0");
+  const parkKey = ownParking === false ? undefined : (ownParking ?? defaultParking());
   if (parkKey !== undefined && typeof parkKey.visit !== "function")
-    throw invalidOption("subscribe", "deadLetter.parkKey", parkKey, "what parkedKeys() of event-driver/dead-letters returns");
+    throw invalidOption("subscribe", "deadLetter.parkKey", parkKey, "what parkedKeys() of event-driver/dead-letters returns, or false");
   return { stream, includeStack, retention, parkKey };
 }
 
