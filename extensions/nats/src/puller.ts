@@ -72,10 +72,6 @@ export class Puller implements TransportSubscription, Settling, Spender {
   readonly #stopped = new AbortController();
   /** The last message that came, as a position in the stream. */
   #last = 0;
-  /** How many deliveries the position has had, as far as is known here. */
-  #delivered = 0;
-  /** Whether others were given messages that come before those that come now. */
-  #isAstray = false;
   #heardAt = 0;
   #lagToldAt = 0;
   #cancelHeartbeat: (() => void) | undefined;
@@ -144,6 +140,7 @@ export class Puller implements TransportSubscription, Settling, Spender {
 
   async release(flight: Flight, delay: number): Promise<void> {
     if (!this.#flights.land(flight)) return;
+    if (delay > 0) this.#options.tenure?.postpone(flight.sequence, delay);
     // Who is out of reach need not be told: the broker takes it back by itself.
     const word = delay > 0 ? encoder.encode(`-NAK {"delay":${nanos(Math.ceil(delay))}}`) : notAcknowledged;
     await this.#options.link.say(flight.reply, word);
@@ -176,7 +173,6 @@ export class Puller implements TransportSubscription, Settling, Spender {
     const { link, logger, sink, request, clock } = this.#options;
     const subject = createInbox();
     this.#asked = 0;
-    this.#isAstray = false;
     this.#heardAt = clock.now();
     this.#inbox = link.client.subscribe(subject, {
       callback: (error, msg) => {
@@ -201,7 +197,7 @@ export class Puller implements TransportSubscription, Settling, Spender {
     if (!this.#isOurs) return;
     if (this.#isStopped) return link.client.publish(reply, notAcknowledged);
     const info = deliveryInfo(reply);
-    if (this.#comesTooEarly(info.delivery)) return;
+    if (tenure?.isNext(info.delivery) === false) return void this.#renew();
     const record = binding.read({ headers: headersOf(msg), body: msg.data }, { stream: request.stream, position: String(info.sequence) });
     const endsAt = clock.now() + this.#ackWait;
     const flight = new Flight(record, { reply, info, endsAt, partition: tenure?.partition, settling: this });
@@ -215,21 +211,6 @@ export class Puller implements TransportSubscription, Settling, Spender {
   get #isOurs(): boolean {
     const { tenure, clock } = this.#options;
     return tenure === undefined || clock.now() < tenure.endsAt;
-  }
-
-  /**
-   * Whether something before it was delivered to somebody else, who had asked for it when the partition was his. Then all that we do not have is delivered anew,
-   * in its order.
-   */
-  #comesTooEarly(delivery: number): boolean {
-    if (this.#options.tenure === undefined) return false;
-    if (this.#isAstray || delivery !== this.#delivered + 1) {
-      this.#isAstray = true;
-      void this.#renew();
-      return true;
-    }
-    this.#delivered += 1;
-    return false;
   }
 
   #onLanded(): void {
@@ -319,11 +300,10 @@ export class Puller implements TransportSubscription, Settling, Spender {
     const busy = await membership.check();
     if (busy !== undefined) return this.#lose(busy);
     const info = await topology.info(position.place, position.name);
-    this.#delivered = (info && (await tenure?.recover(info, this.#flights.positions))) ?? 0;
-    if (info !== undefined) return true;
-    if (!position.isTransient) return this.#lose(gone(request));
+    if (info === undefined && !position.isTransient) return this.#lose(gone(request));
     // It has ended while nobody asked for messages; what it would have given is still in the stream.
-    await topology.remake(position, this.#last === 0 ? undefined : Math.min(this.#last + 1, this.#flights.first));
+    if (info === undefined) await topology.remake(position, this.#last === 0 ? undefined : Math.min(this.#last + 1, this.#flights.first));
+    await tenure?.recover(info, this.#flights.positions);
     return true;
   }
 

@@ -2,7 +2,10 @@ import type { NatsNative } from "@event-driver/nats";
 import type { Connection } from "event-driver/streams";
 
 import { natsConnection, type NatsConnectionOptions } from "@event-driver/nats";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect, createInbox } from "@nats-io/transport-node";
 import { createMessage, type Message } from "event-driver";
+import { partitionOf } from "event-driver/streams";
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
@@ -52,6 +55,58 @@ suite("members of a name whose stream has partitions", () => {
     await world.allDone();
 
     expect(disorder(world.entries, new Set(["first", "second"]))).toEqual([]);
+  });
+
+  test("one that has to give something up finishes what it has begun of it before another one begins", async () => {
+    const world = await opened({ partitions: 2 });
+    const [first, second] = await Promise.all([connected(world.options), connected(world.options)]);
+    const { promise: opening, resolve: open } = Promise.withResolvers<void>();
+    const happened: string[] = [];
+    await first.subscribe(world.stream, async ({ signal }, { key, id }) => {
+      happened.push(`first begins ${key} ${id}`);
+      await opening;
+      happened.push(`first ${signal.aborted ? "stops" : "ends"} ${key} ${id}`);
+    });
+    const keys = [0, 1].map((partition) => keyOf(partition, 2));
+    for (const key of keys) for (const id of ["0", "1"]) await second.publish(world.stream, message(key, id));
+    await vi.waitFor(() => expect(happened.length).toBe(2), patience);
+
+    const other = await second.subscribe(world.stream, async (_ctx, { key, id }) => void happened.push(`second begins ${key} ${id}`));
+    const gained = Promise.withResolvers<readonly string[]>();
+    second.on("rebalance", (change) => gained.resolve(change.gained));
+    await world.looks(2);
+    expect(happened.length).toBe(2);
+    open();
+    await vi.waitFor(() => expect(happened.length).toBe(8), patience);
+    await gained.promise;
+    for (const key of keys) await second.publish(world.stream, message(key, "2"));
+    await vi.waitFor(() => expect(happened.filter((what) => what.includes("begins")).length).toBe(6), patience);
+    await other.close();
+
+    for (const key of keys)
+      expect(happened.filter((what) => what.includes(key)).slice(0, 4)).toEqual([
+        `first begins ${key} 0`,
+        `first ends ${key} 0`,
+        `first begins ${key} 1`,
+        `first ends ${key} 1`,
+      ]);
+    expect(happened.filter((what) => what.startsWith("second begins")).length).toBe(1);
+  });
+
+  test("a message that somebody else has asked for, and who does not settle it, comes before what follows it", async () => {
+    const world = await opened({ partitions: 2 });
+    const connection = await connected(world.options);
+    const ids: string[] = [];
+    await connection.subscribe(world.stream, async (_ctx, { id }) => void ids.push(id));
+    await connection.publish(world.stream, message(keyOf(0, 2), "0"));
+    await vi.waitFor(() => expect(ids).toEqual(["0"]), patience);
+
+    const stolen = await world.steal(0, 3);
+    for (let id = 1; id <= 20; id += 1) await connection.publish(world.stream, message(keyOf(0, 2), String(id)));
+    await vi.waitFor(() => expect(ids).toContain("20"), patience);
+
+    expect(stolen()).toBeGreaterThan(0);
+    expect(ids).toEqual(Array.from({ length: 21 }, (_, id) => String(id)));
   });
 
   const breaks = [
@@ -109,6 +164,7 @@ suite("members of a name whose stream has partitions", () => {
 });
 
 interface World {
+  readonly options: NatsConnectionOptions;
   readonly stream: string;
   readonly log: string;
   readonly journal: Connection<NatsNative>;
@@ -123,6 +179,10 @@ interface World {
   readonly publishUntil: (isSo: () => boolean) => Promise<void>;
   /** Resolves when every message has ended at least once. */
   readonly allDone: () => Promise<void>;
+  /** Resolves when every member has had the time to look so many times whether it has its share. */
+  readonly looks: (times: number) => Promise<void>;
+  /** Asks for messages of a partition past its member, and settles none of them. Says how many came. */
+  readonly steal: (partition: number, count: number) => Promise<() => number>;
   /** A member in this process. */
   readonly join: (member: string) => Promise<{ readonly close: () => Promise<void> }>;
   /** A member in a process of its own. */
@@ -141,6 +201,7 @@ async function opened({ partitions }: { readonly partitions: number }): Promise<
   const published = (): number => 12 * rounds;
 
   return {
+    options: { url, stream: { partitions } },
     stream,
     log,
     journal,
@@ -158,6 +219,29 @@ async function opened({ partitions }: { readonly partitions: number }): Promise<
       }
     },
     allDone: async () => void (await vi.waitUntil(() => ended() === published(), patience)),
+    async looks(times) {
+      const client = await connect({ servers: url });
+      const { streams } = await jetstreamManager(client);
+      // A member looks every second, and renews its lease in two and a half: each renewal is a message.
+      const subject = `event-driver.leases.${stream}.${stream}.member.*`;
+      const renewed = async (): Promise<number> => (await streams.getMessage("event-driver-leases", { last_by_subj: subject }))?.seq ?? 0;
+      for (let time = 0; time < times; time += 1) {
+        const before = await renewed();
+        await vi.waitFor(async () => expect(await renewed()).toBeGreaterThan(before), patience);
+      }
+      await client.close();
+    },
+    async steal(partition, count) {
+      const client = await connect({ servers: url });
+      onTestFinished(() => client.close());
+      const inbox = createInbox();
+      let came = 0;
+      client.subscribe(inbox, { callback: (_error, { reply }) => void (came += reply === undefined || reply === "" ? 0 : 1) });
+      const body = JSON.stringify({ batch: count, expires: 30_000_000_000 });
+      client.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${stream}-p${partition}`, body, { reply: inbox });
+      await client.flush();
+      return () => came;
+    },
     async join(member) {
       const connection = await connected({ url, stream: { partitions } });
       await workOn({ member, connection, journal, stream, log });
@@ -185,6 +269,13 @@ async function connected(options: NatsConnectionOptions): Promise<Connection<Nat
   const connection = await natsConnection(options);
   onTestFinished(() => connection.close({ limit: 1_000 }));
   return connection;
+}
+
+/** A key whose messages are in a partition. */
+function keyOf(partition: number, count: number): string {
+  let number = 0;
+  while (partitionOf(`order-${number}`, count) !== partition) number += 1;
+  return `order-${number}`;
 }
 
 /** An id is unique within its stream: the broker takes none twice. */

@@ -59,6 +59,7 @@ export function requestOf<Native>(factory: "subscribe" | "pull", asked: Asked<Su
     exclusive: serial,
     ackWait: features.ackWait === "none" ? undefined : (timeout ?? defaultAckWait),
     maxInFlight,
+    ...(options.order === "none" && { order: options.order }),
     native: options.native,
   };
 }

@@ -22,7 +22,7 @@ import type { Position, Topology } from "../topology.ts";
 import { Budget } from "../budget.ts";
 import { Puller } from "../puller.ts";
 import { type Lease, Leases } from "./leases.ts";
-import { giveBackAll } from "./tenure.ts";
+import { Tenure } from "./tenure.ts";
 
 export interface PartitionedSubscriptionOptions {
   readonly request: SubscribeRequest<NatsNative>;
@@ -44,6 +44,8 @@ export interface PartitionedSubscriptionOptions {
   readonly onEnded: () => void;
 }
 
+/** Milliseconds for an answer to a goodbye. */
+const goodbye = 2_000;
 /** Milliseconds for what was handed over of a partition that is given up. What is not settled by then is taken from whoever handles it. */
 const giveUpLimit = 30_000;
 /** What stands before those members in the names of leases that are no partitions. */
@@ -161,16 +163,7 @@ export class PartitionedSubscription implements TransportSubscription {
         topology,
         membership: alone,
         budget: this.#budget,
-        tenure: {
-          partition: String(partition),
-          get endsAt() {
-            return lease.endsAt;
-          },
-          async recover(info, kept) {
-            await giveBackAll(link, info, kept);
-            return info.delivered.consumer_seq;
-          },
-        },
+        tenure: new Tenure({ partition: String(partition), lease, link, clock, isUnordered: request.order === "none" }),
         apiPrefix,
         clock,
         logger,
@@ -209,7 +202,7 @@ export class PartitionedSubscription implements TransportSubscription {
     if (this.#isLeaving) return;
     this.#isLeaving = true;
     this.#options.sink.lost(error);
-    void this.close();
+    void this.#options.link.within(goodbye, this.close());
   }
 
   async #stop(): Promise<void> {
@@ -223,7 +216,7 @@ export class PartitionedSubscription implements TransportSubscription {
     await this.stop();
     await this.#share.close();
     this.#leases.close();
-    await this.#release(this.#member);
+    await link.within(goodbye, this.#release(this.#member));
     presence.leave();
     onEnded();
     if (isForgotten && link.isUp && (await presence.isDeserted()))
