@@ -19,8 +19,8 @@ export interface LinkOptions {
   readonly will?: IClientOptions["will"];
   /** Every packet, before the client acts on it. */
   readonly onPacket: (packet: Packet) => void;
-  /** A message of quality 1 or 2. Whoever takes it answers it with {@link Link.write}. */
-  readonly onMessage: (packet: IPublishPacket) => void;
+  /** A message of quality 1 or 2. Whoever takes it answers it with {@link Link.write}. No other packet is read until `readOn` is called. */
+  readonly onMessage: (packet: IPublishPacket, readOn: () => void) => void;
   /** A message that needs no answer. No other packet is read until `done` is called. */
   readonly onUnansweredMessage: (packet: IPublishPacket, done: () => void) => void;
   /** The broker has answered, and what was not answered by it has been sent again. */
@@ -158,6 +158,27 @@ export class Link {
     else this.#options.onPacket(packet);
   }
 
+  #take(packet: IPublishPacket, next: () => void): void {
+    const { stream } = this.client;
+    let isRead = false;
+    this.#options.onMessage(packet, () => {
+      isRead = true;
+      // What else had come by a connection that is gone comes again by the one after it.
+      if (this.client.stream === stream) next();
+    });
+    if (!isRead) this.#stayAlive(() => !isRead && this.client.stream === stream);
+  }
+
+  /** The broker's answer to a ping is behind what is not read: both sides have to know that nobody is gone. */
+  #stayAlive(isNeeded: () => boolean): void {
+    this.#options.settings.clock.after((this.client.options.keepalive ?? keepalive) * 500, () => {
+      if (!isNeeded() || !this.client.connected) return;
+      this.client.sendPing();
+      this.client.reschedulePing(true);
+      this.#stayAlive(isNeeded);
+    });
+  }
+
   #onRefused({ reasonCode, properties }: IConnackPacket): void {
     const { settings } = this.#options;
     const said = properties?.reasonString === undefined ? "" : `: ${properties.reasonString}`;
@@ -230,8 +251,7 @@ export class Link {
       },
       ...(will !== undefined && { will }),
       customHandleAcks: (_topic, _payload, packet: IPublishPacket, answer) => {
-        this.#options.onMessage(packet);
-        answer(withheld);
+        this.#take(packet, () => answer(withheld));
       },
     };
   }

@@ -139,8 +139,8 @@ export class Membership implements TransportSubscription {
       receiveMaximum: Math.min(request.maxInFlight, largestReceiveMaximum),
       retained,
       isRosterUp,
-      onMessage: (flight) => this.#onMessage(flight.packet, flight),
-      onUnansweredMessage: (packet, done) => this.#onMessage(packet, undefined, done),
+      onMessage: (flight, readOn) => this.#onMessage(flight.packet, flight, readOn),
+      onUnansweredMessage: (packet, readOn) => this.#onMessage(packet, undefined, readOn),
       onReplaced: (error) => this.#onReplaced(session, error, kind.isLeftover),
       onEmpty: () => void this.#endLeftover(session),
     });
@@ -148,15 +148,26 @@ export class Membership implements TransportSubscription {
     return session;
   }
 
-  #onMessage(packet: IPublishPacket, flight: Flight | undefined, done?: () => void): void {
-    if (this.#isStopped) return done?.();
+  #onMessage(packet: IPublishPacket, flight: Flight | undefined, readOn: () => void): void {
+    if (this.#isStopped) return readOn();
     const { request, binding } = this.#options;
     this.#arrivals += 1;
     const position = `${this.#epoch}-${this.#arrivals}`;
     const stream = request.native?.filter === undefined ? request.stream : streamOf(packet.topic);
     const read = binding.read(recordOf(packet), { stream, position });
-    this.#waiting.push(new Arrival({ membership: this, flight, done, read, position, attempt: packet.dup ? 2 : 1 }));
+    // Nothing else bounds what needs no answer. Of the rest a broker sends no more than the Receive Maximum; Mosquitto 2.0.11 does.
+    const isHeld = flight === undefined || this.#waiting.length >= request.maxInFlight;
+    const arrival = new Arrival({
+      membership: this,
+      flight,
+      readOn: isHeld ? readOn : undefined,
+      read,
+      position,
+      attempt: packet.dup ? 2 : 1,
+    });
+    this.#waiting.push(arrival);
     this.#deliverMore();
+    if (!isHeld) readOn();
   }
 
   #deliverMore(): void {
@@ -240,7 +251,7 @@ interface ArrivalOptions {
   /** `undefined` where the broker waits for no answer. */
   readonly flight: Flight | undefined;
   /** Has the client read on; given where nothing else bounds what comes. */
-  readonly done: (() => void) | undefined;
+  readonly readOn: (() => void) | undefined;
   readonly read: ReadRecord;
   readonly position: string;
   readonly attempt: number;
@@ -284,14 +295,14 @@ class Arrival implements Inbound {
     this.#options.membership.deliverAgain(this);
   }
 
-  /** It waits no longer: what nobody answers may be read on. */
+  /** It waits no longer: the client may read on where it was held. */
   takeIn(): void {
-    this.#options.done?.();
+    this.#options.readOn?.();
   }
 
   /** The same message, once more. */
   again(): Arrival {
-    return new Arrival({ ...this.#options, done: undefined, attempt: this.attempt + 1 });
+    return new Arrival({ ...this.#options, readOn: undefined, attempt: this.attempt + 1 });
   }
 }
 

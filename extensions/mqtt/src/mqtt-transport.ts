@@ -75,7 +75,10 @@ export class MqttTransport implements Transport<MqttNative> {
       sessionExpiry: publisherExpiry,
       receiveMaximum: undefined,
       onPacket: (packet) => this.#publisher.notice(packet),
-      onMessage: (packet) => this.#onNote(packet),
+      onMessage: (packet, readOn) => {
+        this.#onNote(packet);
+        readOn();
+      },
       onUnansweredMessage: (packet, done) => {
         this.#onNote(packet);
         done();

@@ -24,7 +24,7 @@ export interface SessionOptions {
   readonly retained: boolean;
   /** Whether the roster can be trusted now. */
   readonly isRosterUp: () => boolean;
-  readonly onMessage: (flight: Flight) => void;
+  readonly onMessage: (flight: Flight, readOn: () => void) => void;
   readonly onUnansweredMessage: (packet: IPublishPacket, done: () => void) => void;
   /** Somebody else has it now: what is not settled is his. */
   readonly onReplaced: (error: EventDriverError) => void;
@@ -84,7 +84,7 @@ export class Session {
       receiveMaximum,
       will: roster.noteOf(slot, "left", holder),
       onPacket: (packet) => this.#onPacket(packet),
-      onMessage: (packet) => this.#onMessage(packet),
+      onMessage: (packet, readOn) => this.#onMessage(packet, readOn),
       onUnansweredMessage: (packet, done) => options.onUnansweredMessage(packet, done),
       onUp: ({ sessionPresent }) => void this.#join(sessionPresent),
       onDown: () => this.#cancelHeartbeat?.(),
@@ -237,19 +237,22 @@ export class Session {
     } else if (packet.cmd === "pubrel" && packet.messageId !== undefined) this.#flights.delete(packet.messageId);
   }
 
-  #onMessage(packet: IPublishPacket): void {
+  #onMessage(packet: IPublishPacket, readOn: () => void): void {
     const { messageId: id, qos } = packet;
-    if (id === undefined) return;
-    if (packet.topic.startsWith(`${this.#options.roster.topicOf(this.slot)}/`)) return this.#onMarker(packet);
+    if (id === undefined) return readOn();
+    if (packet.topic.startsWith(`${this.#options.roster.topicOf(this.slot)}/`)) {
+      this.#onMarker(packet);
+      return readOn();
+    }
     const known = this.#flights.get(id);
     if (known !== undefined && isSame(known.packet, packet)) {
       known.connection = this.#connections;
       if (known.isDone) this.#answer(id, qos);
-      return;
+      return readOn();
     }
     const flight: Flight = { session: this, packet, connection: this.#connections, isDone: false };
     this.#flights.set(id, flight);
-    this.#options.onMessage(flight);
+    this.#options.onMessage(flight, readOn);
   }
 
   #onMarker({ messageId, payload, qos }: IPublishPacket): void {
@@ -280,7 +283,7 @@ export async function removeSession(options: Pick<SessionOptions, "settings" | "
     sessionExpiry: 0,
     receiveMaximum: undefined,
     onPacket: () => {},
-    onMessage: () => {},
+    onMessage: (_packet, readOn) => readOn(),
     onUnansweredMessage: (_packet, done) => done(),
     onUp: () => {},
     onDown: () => {},

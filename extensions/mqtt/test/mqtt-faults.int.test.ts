@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import { pipeline } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 
@@ -67,6 +70,35 @@ suite("when something dies", () => {
           .filter((id) => Number(id) % 10 === key),
       );
     }
+  });
+
+  test("a broker that sends more than was asked for keeps its connection while nothing is read for longer than its keepalive", async () => {
+    const stream = newStream();
+    const relay = await pingCounter(services.mqtt.url);
+    const subscriber = await connected({ url: relay.url, clientOptions: { keepalive: 1 } });
+    const seen = new Set<string>();
+    let gate = Promise.resolve();
+    const atFirst = await subscriber.subscribe(stream, async () => {});
+    await atFirst.close();
+    await publishAll(subscriber, stream, messages(2_000));
+    await subscriber.subscribe(
+      stream,
+      async (_ctx, { id }) => {
+        seen.add(id);
+        await gate;
+      },
+      { maxInFlight: 10, concurrency: 10 },
+    );
+    await until(() => seen.size >= 100, "the broker was told of some that it may send more");
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+    gate = opened;
+
+    const { connections, pings } = relay.counts();
+    await until(() => relay.counts().pings >= pings + 20, "nothing was read for a while");
+    expect(relay.counts().connections).toBe(connections);
+    open();
+
+    await until(() => seen.size === 2_000, "all messages came");
   });
 
   test("what is being worked on while the connection is cut is not delivered again when it comes back", async () => {
@@ -188,3 +220,28 @@ suite("under load", () => {
     expect(closing.sent).toContain("subscribed");
   });
 });
+
+interface PingCounter {
+  readonly url: string;
+  readonly counts: () => { readonly connections: number; readonly pings: number };
+}
+
+/** A way to the broker that counts who goes it, and how often they ask whether it is still there. */
+async function pingCounter(broker: string): Promise<PingCounter> {
+  const { hostname, port } = new URL(broker);
+  const ping = Buffer.from([0xc0, 0]);
+  let connections = 0;
+  let pings = 0;
+  const server = createServer((client) => {
+    connections += 1;
+    const upstream = connect(Number(port), hostname);
+    client.on("data", (bytes) => void (pings += bytes.equals(ping) ? 1 : 0));
+    pipeline(client, upstream, client, () => {});
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the relay listens to no port");
+  return { url: `mqtt://127.0.0.1:${address.port}`, counts: () => ({ connections, pings }) };
+}
