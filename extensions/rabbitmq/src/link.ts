@@ -27,13 +27,17 @@ export class Link {
   readonly #listeners = new Set<(isUp: boolean) => void>();
   readonly #closed = new AbortController();
   #isUp = false;
+  #epoch = 0;
   #lastError: unknown;
   #closing: Promise<void> | undefined;
 
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#connection = new Connection(options.client);
-    this.#connection.on("connection", () => this.#enter(true));
+    this.#connection.on("connection", () => {
+      this.#epoch += 1;
+      this.#enter(true);
+    });
     this.#connection.on("error", (error: unknown) => {
       this.#lastError = error;
       options.logger.warn({ servers: options.servers, err: error }, "the connection to RabbitMQ is lost; it is made again");
@@ -46,6 +50,11 @@ export class Link {
 
   get isUp(): boolean {
     return this.#isUp;
+  }
+
+  /** How often it has come up. What belongs to a connection of the broker is gone when this has changed. */
+  get epoch(): number {
+    return this.#epoch;
   }
 
   get isClosed(): boolean {
@@ -96,20 +105,15 @@ export class Link {
   }
 
   /** A channel of its own for whoever asks, who closes it. Waits until the link is up. */
-  async channel(): Promise<Channel> {
-    await this.up();
-    if (this.isClosed) throw closed(this.#options.servers);
-    const channel = await this.#connection.acquire({ emitErrorsFromChannel: true });
-    channel.on("error", (error: unknown) =>
-      this.#options.logger.warn({ servers: this.#options.servers, err: error }, "RabbitMQ has closed a channel"),
-    );
-    keepBytes(channel);
-    return channel;
+  channel(): Promise<Channel> {
+    const { servers, logger } = this.#options;
+    return this.#channel((error) => logger.warn({ servers, err: error }, "RabbitMQ has closed a channel"));
   }
 
   /** Lends a channel for some questions; one that is refused closes its channel, and must not close others' with it. */
   async ask<Answer>(question: (channel: Channel) => Promise<Answer>): Promise<Answer> {
-    const channel = await this.channel();
+    // Whoever asks is given the error, and may well have expected it.
+    const channel = await this.#channel(() => {});
     try {
       return await this.answered(question(channel));
     } finally {
@@ -134,6 +138,15 @@ export class Link {
   /** Says goodbye to the broker, and does not wait long for an answer. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
+  }
+
+  async #channel(onError: (error: unknown) => void): Promise<Channel> {
+    await this.up();
+    if (this.isClosed) throw closed(this.#options.servers);
+    const channel = await this.#connection.acquire({ emitErrorsFromChannel: true });
+    channel.on("error", onError);
+    keepBytes(channel);
+    return channel;
   }
 
   async #close(): Promise<void> {

@@ -27,7 +27,32 @@ export function lockOf(queue: string): string {
   return `${queue}~alone`;
 }
 
-/** Room for what {@link waitQueueOf} and {@link lockOf} add. */
+/** The queue of one partition of a name, whose queue it would be without partitions. */
+export function partitionOfQueue(queue: string, partition: number): string {
+  return `${queue}~${partition}`;
+}
+
+/** The queue that all members of a name with partitions consume: nothing comes, but they are counted. */
+export function membersOf(queue: string): string {
+  return `${queue}~members`;
+}
+
+/** What is locked by the member of a rank. */
+export function seatOf(queue: string, rank: number): string {
+  return `${queue}~seat~${rank}`;
+}
+
+/** The exchange of a name with partitions, which knows the partition of each slot. */
+export function slotsOf(queue: string): string {
+  return `${queue}~slots`;
+}
+
+/** The exchange for what comes to such a name without a slot. */
+export function straysOf(queue: string): string {
+  return `${queue}~strays`;
+}
+
+/** Room for what the functions above add. */
 const longest = 220;
 const keptOfLong = 170;
 

@@ -4,7 +4,7 @@ import type { ConnectionOptions as ClientOptions } from "rabbitmq-client";
 
 import { invalidOption } from "event-driver";
 
-import { frameMax } from "./records.ts";
+import { frameMax, slots } from "./records.ts";
 
 export interface RabbitmqConnectionOptions extends ConnectionOptions, BindingOptions {
   /**
@@ -42,6 +42,12 @@ export interface RabbitmqConnectionOptions extends ConnectionOptions, BindingOpt
    */
   readonly singleActiveConsumer?: boolean;
   /**
+   * Into how many queues each name is divided by key, from 1 to 60. With more than one each key stays in order over all subscriptions of a name, and they share
+   * the work: each member works on whole partitions, so have several for each member. It is decided when a name is made, and all that share it must agree.
+   * @default 1
+   */
+  readonly partitions?: number;
+  /**
    * What becomes of a message for a stream that nobody has subscribed to: it is gone, or `publish` rejects with `ERR_PUBLISH_FAILED`.
    * @default "drop"
    */
@@ -58,10 +64,14 @@ export interface Settings extends Required<
 > {
   readonly replicas: number | undefined;
   readonly isOrdered: boolean;
+  readonly partitions: number;
   readonly client: ClientOptions;
   /** Where it leads, without users, for errors and logs. */
   readonly servers: string;
 }
+
+/** Each has two slots at least, so that none has much more than another. */
+const mostPartitions = slots / 2;
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
 export function settingsOf(options: RabbitmqConnectionOptions): Settings {
@@ -70,6 +80,7 @@ export function settingsOf(options: RabbitmqConnectionOptions): Settings {
     topology = "create",
     replicas,
     singleActiveConsumer: isOrdered = false,
+    partitions = 1,
     unrouted = "drop",
     queueArguments = {},
     lagInterval = 15_000,
@@ -79,6 +90,10 @@ export function settingsOf(options: RabbitmqConnectionOptions): Settings {
   if (replicas !== undefined && !(Number.isInteger(replicas) && replicas >= 1))
     throw invalid("replicas", replicas, "a whole number from 1, or none");
   if (typeof isOrdered !== "boolean") throw invalid("singleActiveConsumer", isOrdered, "true or false");
+  if (!(Number.isInteger(partitions) && partitions >= 1 && partitions <= mostPartitions))
+    throw invalid("partitions", partitions, `a whole number from 1 to ${mostPartitions}`);
+  if (isOrdered && partitions > 1)
+    throw invalid("partitions", partitions, "1 where singleActiveConsumer is true: partitions keep the order of keys by themselves");
   if (unrouted !== "drop" && unrouted !== "refuse") throw invalid("unrouted", unrouted, '"drop" or "refuse"');
   if (lagInterval !== Infinity) requireDuration("lagInterval", lagInterval);
   if (typeof queueArguments !== "object" || queueArguments === null)
@@ -89,6 +104,7 @@ export function settingsOf(options: RabbitmqConnectionOptions): Settings {
     topology,
     replicas,
     isOrdered,
+    partitions,
     unrouted,
     lagInterval,
     queueArguments,

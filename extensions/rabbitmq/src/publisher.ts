@@ -24,7 +24,7 @@ export interface Destination {
   readonly mandatory: boolean;
   /** Milliseconds after which it is prepared again; `undefined` where once is enough. */
   readonly lasts?: number;
-  readonly prepare: (channel: Channel) => Promise<unknown>;
+  readonly prepare: (link: Link) => Promise<unknown>;
 }
 
 interface Lane {
@@ -155,7 +155,7 @@ export class Publisher {
     try {
       const done = await this.#untilDone("what is published to was not looked for", async () => {
         const until = clock.now() + lasts;
-        await link.ask(prepare);
+        await prepare(link);
         return until;
       });
       if (done === undefined) return this.#refuse(lane, closed(servers));

@@ -17,13 +17,16 @@ import type { Settings } from "./options.ts";
 import { invalidOption } from "event-driver";
 
 import { closed } from "./link.ts";
+import { Locks } from "./locks.ts";
 import { exchangeOf, queueOf, waitQueueOf } from "./names.ts";
+import { Division } from "./partitions/division.ts";
+import { PartitionedSubscription } from "./partitions/partitioned-subscription.ts";
 import { type Destination, Publisher } from "./publisher.ts";
 import { recordOf, waitingRecord } from "./records.ts";
-import { Subscription } from "./subscription.ts";
-import { busy, type RabbitmqNative, Topology } from "./topology.ts";
+import { Subscription, type SubscriptionOptions } from "./subscription.ts";
+import { busy, isDivided, type Place, type RabbitmqNative, Topology } from "./topology.ts";
 
-/** What a connection to RabbitMQ can do. With `singleActiveConsumer` its `keyOrder` is `"group"`. */
+/** What a connection to RabbitMQ can do. With `partitions` or `singleActiveConsumer` its `keyOrder` is `"group"`. */
 export const rabbitmqFeatures: ConnectionFeatures = {
   durable: true,
   transient: true,
@@ -69,6 +72,7 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
   readonly keepsPublishOrder = true;
   readonly #options: RabbitmqTransportOptions;
   readonly #topology: Topology;
+  readonly #locks: Locks;
   readonly #holders = new Map<string, Holders>();
   readonly #streams = new Map<string, Destination>();
   #publishing: { readonly link: Link; readonly publisher: Publisher } | undefined;
@@ -77,11 +81,13 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
   #closing: Promise<void> | undefined;
 
   constructor(options: RabbitmqTransportOptions) {
-    const { topology, replicas, isOrdered, queueArguments } = options.settings;
-    this.features = isOrdered ? { ...rabbitmqFeatures, keyOrder: "group" } : rabbitmqFeatures;
+    const { topology, replicas, isOrdered, partitions, queueArguments } = options.settings;
+    const { link } = options;
+    this.features = isOrdered || partitions > 1 ? { ...rabbitmqFeatures, keyOrder: "group" } : rabbitmqFeatures;
     this.#options = options;
-    this.#topology = new Topology({ topology, replicas, isOrdered, queueArguments });
-    options.link.watch(() => this.#tellState());
+    this.#locks = new Locks(link);
+    this.#topology = new Topology({ link, locks: this.#locks, topology, replicas, isOrdered, queueArguments });
+    link.watch(() => this.#tellState());
   }
 
   observe(listener: TransportListener): void {
@@ -98,7 +104,7 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
     const { stream, name } = request;
     requireNative(request.native);
     const release = this.#hold(request);
-    const subscription = new Subscription({
+    const options: SubscriptionOptions = {
       request,
       sink,
       link,
@@ -111,9 +117,27 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
       wait: (inbound, queue, delay, signal) => this.#wait(inbound, queue, delay, signal),
       onLag: (messages) => this.#listener?.lag({ stream, name, messages }),
       onLeft: release,
-    });
+    };
+    const subscription = this.#hasPartitions(request) ? this.#partitioned(options) : new Subscription(options);
     await subscription.open();
     return subscription;
+  }
+
+  /** One message after another, over all keys, needs one queue. */
+  #hasPartitions({ exclusive }: SubscribeRequest<RabbitmqNative>): boolean {
+    return this.#options.settings.partitions > 1 && !exclusive;
+  }
+
+  #partitioned(options: SubscriptionOptions): PartitionedSubscription {
+    const { topology: mode, partitions } = this.#options.settings;
+    const { link, request } = options;
+    const { stream, name } = request;
+    return new PartitionedSubscription({
+      ...options,
+      locks: this.#locks,
+      division: new Division({ link, topology: this.#topology, mode, partitions, place: request }),
+      onRebalance: (gained, lost) => this.#listener?.rebalance({ stream, name, gained: gained.map(String), lost: lost.map(String) }),
+    });
   }
 
   close(): Promise<void> {
@@ -145,7 +169,7 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
       id: exchange,
       exchange,
       mandatory: this.#options.settings.unrouted === "refuse",
-      prepare: (channel) => this.#topology.needStream(channel, stream),
+      prepare: (link) => link.ask((channel) => this.#topology.needStream(channel, stream)),
     };
     this.#streams.set(stream, destination);
     return destination;
@@ -158,7 +182,10 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
       id: `${exchange}~kept`,
       exchange,
       mandatory: true,
-      prepare: (channel) => this.#topology.needQueue(channel, { stream, name: stream }),
+      prepare: async (link) => {
+        const place: Place = { stream, name: stream };
+        if (!(await isDivided(link, place))) await link.ask((channel) => this.#topology.needQueue(channel, place));
+      },
     };
   }
 
@@ -171,7 +198,7 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
       exchange: "",
       mandatory: true,
       lasts: waitQueueLasts,
-      prepare: (channel) => this.#topology.needWaitQueue(channel, queue, step),
+      prepare: (link) => link.ask((channel) => this.#topology.needWaitQueue(channel, queue, step)),
     };
     await this.#publisher().publish(destination, waitingRecord(inbound, waitQueue), signal);
   }

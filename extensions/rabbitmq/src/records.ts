@@ -2,6 +2,7 @@ import type { Binding, HeaderValue, ReadRecord, WrittenRecord } from "@event-dri
 import type { AsyncMessage, Envelope } from "rabbitmq-client";
 
 import { EventDriverError, type Message, quote } from "event-driver";
+import { partitionOf } from "event-driver/streams";
 import { randomUUID } from "node:crypto";
 
 import { plainEncoding } from "./link.ts";
@@ -25,6 +26,13 @@ const perHeader = 6;
 /** Bytes that AMQP allows for a routing key and a content type. */
 const shortText = 255;
 
+/** Where the broker finds further routing keys. */
+const slotHeader = "CC";
+const slotPrefix = "~slot~";
+
+/** Into how many slots keys are divided: a number that many others divide, so that partitions get equal numbers of slots. */
+export const slots = 120;
+
 /** Longer times than this the broker refuses. */
 const longestExpiry = 2 ** 32 - 1;
 
@@ -35,16 +43,26 @@ export function recordOf(message: Message, binding: Binding, expiresAfter: numbe
   const expiration = expiresAfter === undefined ? undefined : Math.ceil(expiresAfter);
   return {
     envelope: {
-      headers: Object.fromEntries(headers),
+      headers: { ...Object.fromEntries(headers), [slotHeader]: [slotKey(partitionOf(key, slots))] },
       ...(contentType !== undefined && { contentType }),
       ...(expiration !== undefined && expiration <= longestExpiry && { expiration: String(expiration) }),
-      routingKey: Buffer.byteLength(key) <= shortText ? key : "",
+      routingKey: routingKeyOf(key),
       // The broker has no positions, so each record brings its own.
       messageId: randomUUID(),
       durable: true,
     },
     body: asBuffer(body),
   };
+}
+
+/** What a record of a slot is routed by, besides its key. */
+export function slotKey(slot: number): string {
+  return `${slotPrefix}${slot}`;
+}
+
+/** The message's key, unless it is too long, or would be taken for a slot. It is in the headers, too. */
+function routingKeyOf(key: string): string {
+  return Buffer.byteLength(key) > shortText || key.startsWith(slotPrefix) ? "" : key;
 }
 
 /** A character has three bytes at most, so counting bytes is seldom needed. */
@@ -63,7 +81,7 @@ export function positionOf({ messageId, consumerTag, deliveryTag }: AsyncMessage
 }
 
 export function readRecord(inbound: AsyncMessage, stream: string, binding: Binding): ReadRecord {
-  const { [attemptsHeader]: _, [keyHeader]: waited, ...headers } = headersOf(inbound);
+  const { [attemptsHeader]: _, [keyHeader]: waited, [slotHeader]: __, ...headers } = headersOf(inbound);
   return binding.read(
     {
       headers: Object.entries(headers).filter(isHeader),
@@ -84,7 +102,7 @@ export function attemptOf(inbound: AsyncMessage): number {
 
 /** The record as it waits at the broker: as it came, with what the broker would forget of it. */
 export function waitingRecord(inbound: AsyncMessage, waitQueue: string): OutgoingRecord {
-  const { [keyHeader]: waited, ...headers } = headersOf(inbound);
+  const { [keyHeader]: waited, [slotHeader]: _, ...headers } = headersOf(inbound);
   const { contentType, contentEncoding, correlationId, priority, replyTo, timestamp, type, userId, appId } = inbound;
   // Without its expiration, which would end the wait too soon.
   const properties = { contentType, correlationId, priority, replyTo, timestamp, type, userId, appId };

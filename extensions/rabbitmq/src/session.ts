@@ -3,76 +3,84 @@ import type { Handover, Inbound, Sink, SubscribeRequest } from "event-driver/str
 import type { AsyncMessage, Channel } from "rabbitmq-client";
 
 import type { Link } from "./link.ts";
+import type { Room, Waiting } from "./partitions/room.ts";
+import type { RabbitmqNative } from "./topology.ts";
 
 import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
 
-import { queueOf } from "./names.ts";
 import { attemptOf, positionOf, readRecord } from "./records.ts";
 import { Settlements } from "./settlements.ts";
-import { busy, type RabbitmqNative, type Topology } from "./topology.ts";
 
 export interface SessionOptions {
   readonly request: SubscribeRequest<RabbitmqNative>;
   readonly sink: Sink;
   readonly link: Link;
-  readonly topology: Topology;
   readonly binding: Binding;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Has the record delivered again after `delay` milliseconds; rejects when that is not certain. */
   readonly wait: (inbound: AsyncMessage, queue: string, delay: number, signal: AbortSignal) => Promise<void>;
-  readonly onLag: (messages: number) => void;
+}
+
+/** What a session consumes, and how much of it. */
+export interface SessionPlace {
+  readonly queue: string;
+  /** How many may be unsettled at the broker. */
+  readonly prefetch: number;
+  readonly partition?: string;
+  /** Where several sessions share a bound. */
+  readonly room?: Room;
 }
 
 /** Largest number of unsettled deliveries that AMQP can ask for. */
 const largestPrefetch = 65_535;
 
 /** One channel with one consumer, and what it was given and has not settled. When the channel ends all of that is lost at once. */
-export class Session {
+export class Session implements Waiting {
   readonly #options: SessionOptions;
   readonly #channel: Channel;
-  readonly #queue: string;
+  readonly #place: SessionPlace;
   readonly #settlements: Settlements;
   /** What is not settled, by its delivery tag, and whom to tell when it is lost. */
   readonly #flights = new Map<number, Handover | undefined>();
   readonly #ended = new AbortController();
-  /** What came before it was sure that it may. */
-  #early: AsyncMessage[] | undefined = [];
+  /** What came before it was sure that it may be handed over, or before there was room for it. */
+  readonly #backlog: AsyncMessage[] = [];
+  #hasBegun = false;
+  /** How many may be unsettled at the broker: as it should be, and as the consumer was made. */
+  #prefetch: number;
+  #consumesWith = 0;
+  #limiting: Promise<void> | undefined;
   #consumerTag = "";
   #isStopped = false;
+  /** How many are on their way to a wait queue. */
+  #departing = 0;
+  #whenIdle: (() => void) | undefined;
 
-  constructor(options: SessionOptions, channel: Channel) {
+  constructor(options: SessionOptions, channel: Channel, place: SessionPlace) {
     this.#options = options;
     this.#channel = channel;
+    this.#place = place;
+    this.#prefetch = place.prefetch;
     this.#settlements = new Settlements(channel);
-    this.#queue = queueOf(options.request.stream, options.request.name);
   }
 
-  /** Locks first and counts then, where the others consume first and look for a lock then: of two at once one sees the other. */
-  async join(): Promise<void> {
-    const { request, topology, link, onLag } = this.#options;
-    if (request.exclusive) await topology.lock(link, request);
-    const { messages, consumers } = await topology.needQueue(this.#channel, request);
-    if (request.exclusive && consumers > 0) {
-      await topology.unlock(link, request);
-      throw busy(request);
-    }
-    await this.#channel.basicQos({ prefetchCount: Math.min(request.maxInFlight, largestPrefetch) });
-    const { priority } = request.native ?? {};
+  async consume(): Promise<void> {
+    const { priority } = this.#options.request.native ?? {};
+    const { queue } = this.#place;
+    this.#consumesWith = this.#prefetch;
+    await this.#channel.basicQos({ prefetchCount: Math.min(this.#consumesWith, largestPrefetch) });
     const { consumerTag } = await this.#channel.basicConsume(
-      { queue: this.#queue, ...(priority !== undefined && { arguments: { "x-priority": priority } }) },
+      { queue, ...(priority !== undefined && { arguments: { "x-priority": priority } }) },
       (inbound) => this.#take(inbound),
     );
     this.#consumerTag = consumerTag;
-    if (!request.exclusive) await topology.requireUnlocked(link, request);
-    onLag(messages);
   }
 
   /** Hands over what has come, and what comes. Calls `onEnded` when the broker or the connection has ended it. */
   begin(onEnded: (error: unknown) => void): void {
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    for (const inbound of early) this.#take(inbound);
+    this.#hasBegun = true;
+    for (const inbound of this.#backlog.splice(0)) this.#offer(inbound);
     const ended = (error: unknown): void => {
       if (this.#ended.signal.aborted) return;
       // What is given back comes before what the next session is given.
@@ -83,26 +91,68 @@ export class Session {
     if (!this.#channel.active) ended(undefined);
   }
 
-  /** How many messages wait in the queue. */
-  async countWaiting(): Promise<number> {
-    const { messageCount } = await this.#channel.queueDeclare({ queue: this.#queue, passive: true });
-    return messageCount;
+  /** Changes how many may be unsettled at the broker, which is a matter of the consumer: there is another one then. What this has stays with it. */
+  async limit(prefetch: number): Promise<void> {
+    this.#prefetch = prefetch;
+    await (this.#limiting ??= this.#consumeAgain().finally(() => (this.#limiting = undefined)));
   }
 
   /** Hands over nothing more. The queue stays with this consumer, so that nobody else begins with what follows before it is done with what it has. */
   stop(): void {
     this.#isStopped = true;
+    this.#place.room?.forget(this);
+    // It goes back when the channel ends.
+    this.#backlog.length = 0;
+  }
+
+  /** Stops, waits for what was handed over, not longer than `limit` milliseconds, and ends. */
+  async finish(limit: number): Promise<void> {
+    this.stop();
+    if (!this.#isIdle && !this.#ended.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#options.clock.after(limit, resolve);
+        this.#whenIdle = () => (cancel(), resolve());
+      });
+    }
+    await this.end();
   }
 
   /** Gives back what is not settled, all at once and in its order. */
   async end(): Promise<void> {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
-    for (const handover of this.#flights.values()) handover?.revoke(deliveryLost(this.#queue));
+    this.stop();
+    const flights = [...this.#flights];
     this.#flights.clear();
+    for (const [, handover] of flights) {
+      handover?.revoke(deliveryLost(this.#place.queue));
+      this.#place.room?.leave();
+    }
+    this.#whenIdle?.();
     this.#settlements.flush();
     if (this.#channel.active) await this.#cancel();
     await this.#channel.close();
+  }
+
+  /** How many messages wait in the queue. */
+  async countWaiting(): Promise<number> {
+    const { messageCount } = await this.#channel.queueDeclare({ queue: this.#place.queue, passive: true });
+    return messageCount;
+  }
+
+  /** Called when there is room for one of those that wait for it. */
+  proceed(): boolean {
+    const next = this.#backlog.shift();
+    if (next !== undefined) this.#handOver(next);
+    return this.#backlog.length > 0;
+  }
+
+  async #consumeAgain(): Promise<void> {
+    const { link } = this.#options;
+    while (this.#prefetch !== this.#consumesWith && this.#channel.active && !this.#isStopped) {
+      await link.answered(this.#channel.basicCancel(this.#consumerTag));
+      await link.answered(this.consume());
+    }
   }
 
   /**
@@ -112,6 +162,7 @@ export class Session {
   async #cancel(): Promise<void> {
     const { request, link, logger } = this.#options;
     try {
+      await this.#limiting;
       await link.answered(this.#channel.basicCancel(this.#consumerTag));
     } catch (error) {
       logger.warn({ stream: request.stream, name: request.name, err: error }, "the last messages that were done may be delivered again");
@@ -121,8 +172,17 @@ export class Session {
   #take(inbound: AsyncMessage): void {
     this.#settlements.delivered(inbound.deliveryTag);
     // What comes too late goes back when the channel ends.
-    if (this.#isStopped || this.#ended.signal.aborted) return;
-    if (this.#early !== undefined) return void this.#early.push(inbound);
+    if (!this.#isStopped) this.#offer(inbound);
+  }
+
+  #offer(inbound: AsyncMessage): void {
+    const { room } = this.#place;
+    const isNext = this.#hasBegun && this.#backlog.length === 0;
+    if (isNext && (room === undefined || room.enter(this))) this.#handOver(inbound);
+    else this.#backlog.push(inbound);
+  }
+
+  #handOver(inbound: AsyncMessage): void {
     const { deliveryTag } = inbound;
     this.#flights.set(deliveryTag, undefined);
     const handover = this.#options.sink.deliver(this.#inboundOf(inbound));
@@ -135,17 +195,36 @@ export class Session {
     return {
       ...readRecord(inbound, request.stream, binding),
       position: positionOf(inbound),
+      partition: this.#place.partition,
       attempt: attemptOf(inbound),
       publishedAt: timestamp === undefined ? undefined : timestamp * 1_000,
       ack: async () => {
-        if (this.#flights.delete(deliveryTag)) await this.#settlements.ack(deliveryTag);
+        if (this.#settle(deliveryTag)) await this.#settlements.ack(deliveryTag);
       },
       release: async ({ delay }) => {
-        if (!this.#flights.delete(deliveryTag)) return;
+        if (!this.#flights.has(deliveryTag)) return;
+        if (delay > 0) this.#departing += 1;
+        this.#settle(deliveryTag);
         if (delay > 0) await this.#wait(inbound, Math.ceil(delay));
         else this.#giveBack(deliveryTag);
       },
     };
+  }
+
+  /** Whether it was not settled before. */
+  #settle(deliveryTag: number): boolean {
+    if (!this.#flights.delete(deliveryTag)) return false;
+    this.#place.room?.leave();
+    this.#tellIdle();
+    return true;
+  }
+
+  get #isIdle(): boolean {
+    return this.#flights.size === 0 && this.#departing === 0;
+  }
+
+  #tellIdle(): void {
+    if (this.#isIdle) this.#whenIdle?.();
   }
 
   #giveBack(deliveryTag: number): void {
@@ -155,16 +234,19 @@ export class Session {
 
   /** The copy that waits is at the broker before the original is acknowledged. */
   async #wait(inbound: AsyncMessage, delay: number): Promise<void> {
-    const { request, logger } = this.#options;
+    const { request, logger, wait } = this.#options;
     const { signal } = this.#ended;
     try {
-      await this.#options.wait(inbound, this.#queue, delay, signal);
+      await wait(inbound, this.#place.queue, delay, signal);
+      if (!signal.aborted) await this.#settlements.ack(inbound.deliveryTag);
     } catch (error) {
       if (signal.aborted) return;
       logger.warn({ stream: request.stream, name: request.name, err: error }, "a message could not wait at the broker and waits in memory");
-      return void this.#giveBackAfter(inbound.deliveryTag, delay);
+      void this.#giveBackAfter(inbound.deliveryTag, delay);
+    } finally {
+      this.#departing -= 1;
+      this.#tellIdle();
     }
-    if (!signal.aborted) await this.#settlements.ack(inbound.deliveryTag);
   }
 
   async #giveBackAfter(deliveryTag: number, delay: number): Promise<void> {

@@ -1,22 +1,21 @@
 import type { TransportSubscription } from "event-driver/streams";
+import type { Channel } from "rabbitmq-client";
 
-import { isEventDriverError, sleep } from "event-driver";
+import { isEventDriverError } from "event-driver";
 
 import { closed } from "./link.ts";
+import { queueOf } from "./names.ts";
+import { persist } from "./persist.ts";
 import { Session, type SessionOptions } from "./session.ts";
-import { isPassing, notConsumable, notRemoved } from "./topology.ts";
+import { busy, isPassing, notConsumable, notRemoved, type Topology } from "./topology.ts";
+import { type LagOptions, watchLag } from "./watch-lag.ts";
 
-export interface SubscriptionOptions extends SessionOptions {
+export interface SubscriptionOptions extends SessionOptions, LagOptions {
+  readonly topology: Topology;
   readonly servers: string;
-  /** Milliseconds between two looks at how many messages wait. */
-  readonly lagInterval: number;
   /** Called once, when it has left. Says whether no other subscription of this connection has the name. */
   readonly onLeft: () => boolean;
 }
-
-/** Milliseconds between two attempts to consume again: the first pause, and the longest. */
-const firstPause = 100;
-const longestPause = 10_000;
 
 /** Consumes the queue of a name, and again when the connection was lost or the broker has ended it. */
 export class Subscription implements TransportSubscription {
@@ -38,9 +37,9 @@ export class Subscription implements TransportSubscription {
    * @throws EventDriverError `ERR_SUBSCRIPTION_BUSY`, `ERR_TOPOLOGY`, `ERR_CONNECTION_CLOSED`
    */
   async open(): Promise<void> {
-    const { request, topology, link } = this.#options;
+    const { request, topology } = this.#options;
     try {
-      if (request.reset) await this.#persist(isPassing, () => topology.forget(link, request));
+      if (request.reset) await this.#persist(isPassing, () => topology.forget(request));
       await this.#persist(isPassing, () => this.#begin());
     } catch (error) {
       await this.close();
@@ -70,7 +69,7 @@ export class Subscription implements TransportSubscription {
     const isRemoved = onLeft() && this.#hasBegun && (isForgotten || !request.durable);
     try {
       // Where the connection is lost, so is what is locked by it.
-      if (link.isUp) await topology.unlock(link, request);
+      if (link.isUp) await topology.unlock(request);
       if (isRemoved) await this.#remove();
     } catch (error) {
       if (isForgotten) throw notRemoved(request, error);
@@ -82,35 +81,26 @@ export class Subscription implements TransportSubscription {
     const { request, topology, link, servers } = this.#options;
     if (!link.isUp) throw closed(servers);
     try {
-      await topology.forget(link, request);
+      await topology.forget(request);
     } catch (error) {
       // Somebody else has the name, so its position stays.
       if (!isBusy(error)) throw error;
     }
   }
 
-  /** Tries until it succeeds, as long as trying again may help. */
-  async #persist(mayHelp: (error: unknown) => boolean, attempt: () => Promise<void>): Promise<void> {
+  #persist(mayHelp: (error: unknown) => boolean, attempt: () => Promise<void>): Promise<void> {
     const { link, servers, clock } = this.#options;
-    const gone = AbortSignal.any([link.closing, this.#leaving.signal]);
-    for (let pause = firstPause; ; pause = Math.min(2 * pause, longestPause)) {
-      if (gone.aborted) throw closed(servers);
-      try {
-        return await attempt();
-      } catch (error) {
-        if (!mayHelp(error)) throw error;
-        this.#warn(error, "a queue is not consumed; it is tried again");
-      }
-      // Leaving ends the pause, and the loop with it.
-      await sleep(clock, pause, gone).catch(() => {});
-    }
+    const onError = (error: unknown): void => this.#warn(error, "a queue is not consumed; it is tried again");
+    return persist({ link, servers, clock, leaving: this.#leaving.signal, mayHelp, onError }, attempt);
   }
 
   async #begin(): Promise<void> {
-    const { link, servers } = this.#options;
-    const session = new Session(this.#options, await link.channel());
+    const { request, link, servers } = this.#options;
+    const channel = await link.channel();
+    const queue = queueOf(request.stream, request.name);
+    const session = new Session(this.#options, channel, { queue, prefetch: request.maxInFlight });
     try {
-      await link.answered(session.join());
+      await link.answered(this.#join(session, channel));
       if (this.#isStopped) throw closed(servers);
     } catch (error) {
       // Not waited for: where the broker does not answer, it does not answer to that either.
@@ -119,8 +109,23 @@ export class Subscription implements TransportSubscription {
     }
     this.#session = session;
     this.#hasBegun = true;
-    this.#watchLag();
+    this.#watchLag(session);
     session.begin((error) => void this.#beginAgain(error));
+  }
+
+  /** Locks first and counts then, where the others consume first and look for a lock then: of two at once one sees the other. */
+  async #join(session: Session, channel: Channel): Promise<void> {
+    const { request, topology, onLag } = this.#options;
+    await topology.requireUndivided(request);
+    if (request.exclusive) await topology.lock(request);
+    const { messages, consumers } = await topology.needQueue(channel, request);
+    if (request.exclusive && consumers > 0) {
+      await topology.unlock(request);
+      throw busy(request);
+    }
+    await session.consume();
+    if (!request.exclusive) await Promise.all([topology.requireUnlocked(request), topology.requireUnheld(request)]);
+    onLag(messages);
   }
 
   async #beginAgain(reason: unknown): Promise<void> {
@@ -139,16 +144,12 @@ export class Subscription implements TransportSubscription {
     }
   }
 
-  #watchLag(): void {
-    const { clock, lagInterval, onLag } = this.#options;
-    if (lagInterval === Infinity) return;
-    this.#cancelLag = clock.after(lagInterval, () => {
-      const session = this.#session;
-      if (session === undefined) return;
-      this.#watchLag();
-      // A channel that cannot answer is ended, and that is dealt with.
-      session.countWaiting().then(onLag, (error: unknown) => this.#warn(error, "how much waits in a queue was not counted"));
-    });
+  #watchLag(session: Session): void {
+    this.#cancelLag = watchLag(
+      this.#options,
+      () => session.countWaiting(),
+      (error) => this.#warn(error, "how much waits in a queue was not counted"),
+    );
   }
 
   /** In words of this package. */

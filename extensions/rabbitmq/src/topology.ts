@@ -1,10 +1,12 @@
 import type { SubscribeRequest } from "event-driver/streams";
 import type { Channel } from "rabbitmq-client";
 
+import type { Locks } from "./locks.ts";
+
 import { EventDriverError, isEventDriverError, quote } from "event-driver";
 
 import { codeOf, type Link } from "./link.ts";
-import { exchangeOf, lockOf, queueOf, waitQueueOf } from "./names.ts";
+import { exchangeOf, membersOf, partitionOfQueue, queueOf, waitQueueOf } from "./names.ts";
 
 /** What only RabbitMQ has. */
 export interface RabbitmqNative {
@@ -16,6 +18,8 @@ export interface RabbitmqNative {
 }
 
 export interface TopologyOptions {
+  readonly link: Link;
+  readonly locks: Locks;
   readonly topology: "create" | "check";
   /** On how many nodes of the cluster each queue is; `undefined` leaves it to the broker. */
   readonly replicas: number | undefined;
@@ -45,8 +49,6 @@ const waitQueueSlack = 3_600_000;
 /** What there is at the broker, and how it is made, found and removed. */
 export class Topology {
   readonly #options: TopologyOptions;
-  /** The queues that this connection has taken for itself. */
-  readonly #locked = new Set<string>();
 
   constructor(options: TopologyOptions) {
     this.#options = options;
@@ -66,7 +68,7 @@ export class Topology {
     const passive = this.#options.topology === "check";
     await this.needStream(channel, place.stream);
     const { messageCount, consumerCount } = await needed(`queue ${quote(queue)}`, () =>
-      channel.queueDeclare({ queue, durable: true, passive, arguments: this.#argumentsOf(place) }),
+      channel.queueDeclare({ queue, durable: true, passive, arguments: this.argumentsOf(place) }),
     );
     if (!passive) await needed(`the binding of queue ${quote(queue)}`, () => channel.queueBind({ queue, exchange, routingKey: "" }));
     return { messages: messageCount, consumers: consumerCount };
@@ -94,40 +96,46 @@ export class Topology {
   }
 
   /**
-   * Takes a queue for oneself, as long as the link is up or until {@link unlock}. Quorum queues know no exclusive consumers, so a queue that belongs to the
-   * connection stands for that.
+   * Makes sure that a name is not divided into partitions: a queue beside those would be given everything once more.
    *
-   * @throws EventDriverError `ERR_SUBSCRIPTION_BUSY`
+   * @throws EventDriverError `ERR_TOPOLOGY`
    */
-  async lock(link: Link, place: Place): Promise<void> {
-    const queue = queueOf(place.stream, place.name);
-    try {
-      await link.ask((channel) => channel.queueDeclare({ queue: lockOf(queue), exclusive: true }));
-    } catch (error) {
-      throw codeOf(error) === "RESOURCE_LOCKED" ? busy(place, error) : error;
-    }
-    this.#locked.add(queue);
-  }
-
-  /** Does nothing where there is no lock of ours. */
-  async unlock(link: Link, place: Place): Promise<void> {
-    const queue = queueOf(place.stream, place.name);
-    if (!this.#locked.delete(queue)) return;
-    await link.ask((channel) => channel.queueDelete({ queue: lockOf(queue) }));
+  async requireUndivided(place: Place): Promise<void> {
+    if (await isDivided(this.#options.link, place)) throw divided(place);
   }
 
   /**
-   * Makes sure that no other connection has the queue for itself.
+   * Takes a name for oneself, as long as the link is up or until {@link unlock}.
    *
    * @throws EventDriverError `ERR_SUBSCRIPTION_BUSY`
    */
-  async requireUnlocked(link: Link, place: Place): Promise<void> {
-    try {
-      await link.ask((channel) => channel.queueDeclare({ queue: lockOf(queueOf(place.stream, place.name)), passive: true }));
-    } catch (error) {
-      if (codeOf(error) === "RESOURCE_LOCKED") throw busy(place, error);
-      if (codeOf(error) !== "NOT_FOUND") throw error;
-    }
+  async lock(place: Place): Promise<void> {
+    const { locks } = this.#options;
+    const queue = queueOf(place.stream, place.name);
+    if (!locks.has(queue) && !(await locks.take(queue))) throw busy(place);
+  }
+
+  /** Does nothing where there is no lock of ours. */
+  unlock({ stream, name }: Place): Promise<void> {
+    return this.#options.locks.free(queueOf(stream, name));
+  }
+
+  /**
+   * Makes sure that no other connection has the name for itself.
+   *
+   * @throws EventDriverError `ERR_SUBSCRIPTION_BUSY`
+   */
+  async requireUnlocked(place: Place): Promise<void> {
+    if (await this.#options.locks.areOthers(queueOf(place.stream, place.name))) throw busy(place);
+  }
+
+  /**
+   * Makes sure that no other connection has the queue of a name as its only partition.
+   *
+   * @throws EventDriverError `ERR_SUBSCRIPTION_BUSY`
+   */
+  async requireUnheld(place: Place): Promise<void> {
+    if (await this.#options.locks.areOthers(partitionOfQueue(queueOf(place.stream, place.name), 0))) throw busy(place);
   }
 
   /**
@@ -135,11 +143,11 @@ export class Topology {
    *
    * @throws EventDriverError `ERR_SUBSCRIPTION_BUSY` when somebody has the name
    */
-  async forget(link: Link, place: Place): Promise<void> {
+  async forget(place: Place): Promise<void> {
     const queue = queueOf(place.stream, place.name);
-    await this.lock(link, place);
+    await this.lock(place);
     try {
-      await link.ask(async (channel) => {
+      await this.#options.link.ask(async (channel) => {
         const { consumerCount } = await channel.queueDeclare({ queue, passive: true });
         if (consumerCount > 0) throw busy(place);
         if (this.#options.topology === "check") await channel.queuePurge({ queue });
@@ -149,11 +157,12 @@ export class Topology {
       // There is nothing to remove.
       if (codeOf(error) !== "NOT_FOUND") throw error;
     } finally {
-      await this.unlock(link, place);
+      await this.unlock(place);
     }
   }
 
-  #argumentsOf({ durable = true }: Place): QueueArguments {
+  /** Those of the queues of a name. */
+  argumentsOf({ durable = true }: Place): QueueArguments {
     return {
       ...this.#replicated(),
       ...(this.#options.isOrdered && { "x-single-active-consumer": true }),
@@ -172,10 +181,26 @@ export class Topology {
   }
 }
 
+/** Whether a name is divided into partitions. */
+export function isDivided(link: Link, { stream, name }: Place): Promise<boolean> {
+  return isThere(link, membersOf(queueOf(stream, name)));
+}
+
+/** Whether there is a queue of that name. */
+export async function isThere(link: Link, queue: string): Promise<boolean> {
+  try {
+    await link.ask((channel) => channel.queueDeclare({ queue, passive: true }));
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "NOT_FOUND") return false;
+    throw error;
+  }
+}
+
 /** Codes by which the broker says that it will not have what was asked for, now or later. */
 const unfit = new Set(["ACCESS_REFUSED", "COMMAND_INVALID", "NOT_ALLOWED", "NOT_IMPLEMENTED", "PRECONDITION_FAILED", "RESOURCE_LOCKED"]);
 
-async function needed<Answer>(what: string, declare: () => Promise<Answer>): Promise<Answer> {
+export async function needed<Answer>(what: string, declare: () => Promise<Answer>): Promise<Answer> {
   try {
     return await declare();
   } catch (error) {
@@ -198,7 +223,14 @@ export function notRemoved({ stream, name }: Place, cause: unknown): EventDriver
   );
 }
 
-function topologyError(what: string, cause: unknown): EventDriverError {
+function divided({ stream, name }: Place): EventDriverError {
+  return topologyError(
+    `name ${quote(name)} of stream ${quote(stream)} is divided into partitions; set the option partitions as its other subscriptions do, or use another name`,
+    undefined,
+  );
+}
+
+export function topologyError(what: string, cause: unknown): EventDriverError {
   return new EventDriverError("ERR_TOPOLOGY", { message: `RabbitMQ: ${what}`, retryable: true, cause });
 }
 

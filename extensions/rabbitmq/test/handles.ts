@@ -29,7 +29,10 @@ export function rabbitmqHandles(options: Omit<RabbitmqConnectionOptions, "url"> 
   return {
     open,
     openAnother: open,
-    features: { ...rabbitmqFeatures, keyOrder: options.singleActiveConsumer === true ? "group" : "subscription" },
+    features: {
+      ...rabbitmqFeatures,
+      keyOrder: options.singleActiveConsumer === true || options.partitions !== undefined ? "group" : "subscription",
+    },
     crash: (connection) => proxies.get(connection)?.cut(),
     async outage(connection) {
       const proxy = proxies.get(connection);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { exchangeOf, lockOf, queueOf, waitQueueOf } from "../src/names.ts";
+import { exchangeOf, lockOf, partitionOfQueue, queueOf, seatOf, waitQueueOf } from "../src/names.ts";
 
 const name = fc.oneof(
   fc.string({ unit: "grapheme", minLength: 1 }),
@@ -35,7 +35,13 @@ test("different streams have different exchanges, and different names of streams
 test("every name of a queue is ASCII that fits into a short string of AMQP, also those of waiting and locks", () => {
   fc.assert(
     fc.property(fc.oneof(name, longName), fc.oneof(name, longName), fc.integer({ min: 1, max: 2 ** 31 }), (stream, group, delay) => {
-      for (const each of [exchangeOf(stream), waitQueueOf(queueOf(stream, group), delay), lockOf(queueOf(stream, group))]) {
+      const partition = partitionOfQueue(queueOf(stream, group), 59);
+      for (const each of [
+        exchangeOf(stream),
+        waitQueueOf(partition, delay),
+        lockOf(partition),
+        lockOf(seatOf(queueOf(stream, group), 999)),
+      ]) {
         expect(each).toMatch(/^[\x21-\x7E]+$/);
         expect(each.length).toBeLessThanOrEqual(255);
         expect(each).not.toMatch(/^amq\./);

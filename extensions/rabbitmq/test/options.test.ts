@@ -21,6 +21,9 @@ test.each<[string, RabbitmqConnectionOptions]>([
   ["topology", { url, topology: JSON.parse('"guess"') }],
   ["unrouted", { url, unrouted: JSON.parse('"keep"') }],
   ["singleActiveConsumer", { url, singleActiveConsumer: JSON.parse("1") }],
+  ["partitions", { url, partitions: 0 }],
+  ["partitions", { url, partitions: 61 }],
+  ["partitions", { url, partitions: 2, singleActiveConsumer: true }],
   ["queueArguments", { url, queueArguments: JSON.parse("null") }],
   ["clientOptions", { url, clientOptions: { heartbeat: -1 } }],
 ])("%s that is not allowed is refused", async (option, options) => {

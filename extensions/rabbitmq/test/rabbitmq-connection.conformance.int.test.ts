@@ -15,6 +15,10 @@ suite("several subscriptions of a name share the work", () => {
   });
 });
 
+suite("each of several subscriptions of a name works on partitions of its own", () => {
+  connectionKit({ ...rabbitmqHandles({ partitions: 4 }), test });
+});
+
 suite("one of several subscriptions of a name works", () => {
   connectionKit({ ...rabbitmqHandles({ singleActiveConsumer: true }), test });
 });

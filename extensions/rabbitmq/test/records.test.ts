@@ -2,9 +2,10 @@ import type { AsyncMessage } from "rabbitmq-client";
 
 import { amqpBinding } from "@event-driver/cloudevents/bindings";
 import { createMessage } from "event-driver";
+import { partitionOf } from "event-driver/streams";
 import { expect, test } from "vitest";
 
-import { attemptOf, positionOf, readRecord, recordOf, waitingRecord } from "../src/records.ts";
+import { attemptOf, positionOf, readRecord, recordOf, slotKey, slots, waitingRecord } from "../src/records.ts";
 
 const binding = amqpBinding();
 const message = createMessage({
@@ -15,15 +16,19 @@ const message = createMessage({
   attributes: { datacontenttype: "application/json" },
 });
 
-test("a record is durable, routed by its key and has a position of its own", () => {
+test("a record is durable, routed by its key and its slot, and has a position of its own", () => {
   const [one, other] = [recordOf(message, binding, undefined), recordOf(message, binding, undefined)];
 
   expect(one.envelope).toMatchObject({ durable: true, routingKey: "order-1", contentType: "application/json" });
+  expect(one.envelope.headers).toMatchObject({ CC: [slotKey(partitionOf("order-1", slots))] });
   expect(one.envelope.messageId).not.toBe(other.envelope.messageId);
 });
 
-test("a key that is too long to be routed by is left to the headers", () => {
-  const long = { ...message, key: "ü".repeat(128) };
+test.each([
+  ["is too long to be routed by", "ü".repeat(128)],
+  ["could be taken for a slot", slotKey(7)],
+])("a key that %s is left to the headers", (_which, key) => {
+  const long = { ...message, key };
 
   const { envelope, body } = recordOf(long, binding, undefined);
 

@@ -44,7 +44,7 @@ export interface PartitionShareOptions {
    */
   readonly random?: () => number;
   /** @default silent */
-  readonly logger?: Logger;
+  readonly logger?: Pick<Logger, "warn">;
   /** @default systemClock */
   readonly clock?: Clock;
 }
