@@ -16,10 +16,10 @@ import { createHash, randomUUID } from "node:crypto";
 import { type Clock, EventDriverError, identityOf, type Logger, type Message, quote } from "event-driver";
 
 import type { Link } from "./link.ts";
+import type { NatsNative, Settings } from "./options.ts";
 
 import { Budget } from "./budget.ts";
 import { encodeName } from "./names.ts";
-import { hasPartitions, type NatsNative, type Settings } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { leaseSubjects } from "./partitions/leases.ts";
 import { PartitionedSubscription } from "./partitions/partitioned-subscription.ts";
@@ -41,13 +41,11 @@ export const natsFeatures: ConnectionFeatures = {
   expiry: true,
 };
 
-/**
- * What a connection can do: one that has partitions for every stream keeps the order of a key over all subscriptions of a name, and one that has some for most cannot
- * have a name alone.
- */
-function featuresOf(settings: Settings): ConnectionFeatures {
-  const keyOrder = hasPartitions(settings, "every") ? "group" : natsFeatures.keyOrder;
-  return { ...natsFeatures, keyOrder, serial: (settings.stream.partitions ?? 1) === 1 };
+/** What a connection can do, as far as its options say: the least that is true of every stream, but for a name alone, which few may not have. */
+function featuresOf({ stream, streams }: Settings): ConnectionFeatures {
+  const { partitions = 1 } = stream;
+  const isOrdered = partitions > 1 && Object.values(streams).every((place) => (place.partitions ?? partitions) > 1);
+  return { ...natsFeatures, keyOrder: isOrdered ? "group" : natsFeatures.keyOrder, serial: partitions === 1 };
 }
 
 export interface NatsTransportOptions {
@@ -96,21 +94,31 @@ export class NatsTransport implements Transport<NatsNative> {
     for (const [name, value] of headers) (all[name] ??= []).push(value);
     // The broker counts in whole seconds, and takes none that is shorter.
     if (expiresAfter !== undefined && expiresAfter !== Infinity) all["Nats-TTL"] = [`${Math.max(1, Math.ceil(expiresAfter / 1_000))}s`];
-    const subject = subjectFor(topology.place(stream), message.key);
-    await this.#outbox.send(stream, { id: message.id, subject, headers: all, body, signal });
+    const place = topology.place(stream);
+    await this.#outbox.send(stream, {
+      id: message.id,
+      // Asked for when it is sent: by then it is known how many partitions the stream has.
+      get subject() {
+        return subjectFor(place, message.key);
+      },
+      headers: all,
+      body,
+      signal,
+    });
   }
 
   async subscribe(request: SubscribeRequest<NatsNative>, sink: Sink): Promise<TransportSubscription> {
     const { link, topology, logger } = this.#options;
     const { stream, name, exclusive, reset } = request;
     const place = topology.place(stream);
-    if (exclusive && place.partitions > 1) throw noSerial(place);
     await topology.ensureStream(place);
+    const { partitions = 1 } = place;
+    if (exclusive && partitions > 1) throw noSerial(place);
     const subject = `event-driver.members.${place.name}.${encodeName(name)}`;
     const presence = new Presence({ link, logger, id: randomUUID(), stream, name, subject, isAlone: exclusive });
     await presence.join({ reset });
     try {
-      return place.partitions > 1
+      return partitions > 1
         ? await this.#subscribeToPartitions(request, place, presence, sink)
         : await this.#subscribeToAll(request, place, presence, sink);
     } catch (error) {
@@ -155,7 +163,7 @@ export class NatsTransport implements Transport<NatsNative> {
   ): Promise<TransportSubscription> {
     const { link, manager, topology, binding, settings, clock, logger } = this.#options;
     const { name, reset } = request;
-    const partitions = Array.from({ length: place.partitions }, (_, partition) => partition);
+    const partitions = Array.from({ length: place.partitions ?? 1 }, (_, partition) => partition);
     await topology.ensureLeases(place);
     if (reset) await Promise.all(partitions.map((partition) => topology.reset(place, positionName(name, partition))));
     const subscription: PartitionedSubscription = new PartitionedSubscription({

@@ -41,9 +41,8 @@ export interface NatsStreamOptions {
   readonly duplicateWindow?: number;
   /**
    * In how many parts a stream is, by the keys of its messages: 1 to 256. With more than 1 a name keeps the order of each key over all its subscriptions, and has a
-   * position for each part, which one subscription at a time works on. Whoever publishes or subscribes must give the same number; it cannot be changed
-   * afterwards.
-   * @default 1
+   * position for each part, which one subscription at a time works on. It cannot be changed afterwards.
+   * @default what a stream that exists has; 1 for one that is made
    */
   readonly partitions?: number;
 }
@@ -154,8 +153,7 @@ function requireStream(option: string, stream: NatsStreamOptions, publishTimeout
   } = stream;
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 5)
     throw invalid(`${option}.replicas`, replicas, "a whole number from 1 to 5");
-  if (!Number.isInteger(partitions) || partitions < 1 || partitions > 256)
-    throw invalid(`${option}.partitions`, partitions, "a whole number from 1 to 256");
+  if (!isPartitions(partitions)) throw invalid(`${option}.partitions`, partitions, "a whole number from 1 to 256");
   if (storage !== "file" && storage !== "memory") throw invalid(`${option}.storage`, storage, '"file" or "memory"');
   if (discard !== "old" && discard !== "new") throw invalid(`${option}.discard`, discard, '"old" or "new"');
   if (maxAge !== undefined) requireDuration("natsConnection", `${option}.maxAge`, maxAge);
@@ -168,10 +166,8 @@ function requireStream(option: string, stream: NatsStreamOptions, publishTimeout
     throw invalid(`${option}.duplicateWindow`, duplicateWindow, `milliseconds from publishTimeout (${publishTimeout}) up to maxAge`);
 }
 
-/** Whether every stream, or no stream, has partitions, as far as the options say. */
-export function hasPartitions({ stream, streams }: Pick<Settings, "stream" | "streams">, quantity: "every" | "some"): boolean {
-  const counts = [stream, ...Object.values(streams)].map(({ partitions = stream.partitions ?? 1 }) => partitions);
-  return counts[quantity]((count) => count > 1);
+export function isPartitions(given: number): boolean {
+  return Number.isInteger(given) && given >= 1 && given <= 256;
 }
 
 /** Milliseconds. */

@@ -17,7 +17,15 @@ import { partitionOf } from "event-driver/streams";
 import type { Link } from "./link.ts";
 
 import { encodeName } from "./names.ts";
-import { defaultAckWait, defaultDuplicateWindow, type NatsNative, type NatsPlace, nativeOf, type Settings } from "./options.ts";
+import {
+  defaultAckWait,
+  defaultDuplicateWindow,
+  isPartitions,
+  type NatsNative,
+  type NatsPlace,
+  nativeOf,
+  type Settings,
+} from "./options.ts";
 import { leaseStream, leaseSubjects } from "./partitions/leases.ts";
 
 /** Where a stream is at the broker, complete. */
@@ -27,8 +35,8 @@ export interface Place {
   /** The JetStream stream. */
   readonly name: string;
   readonly subject: string;
-  /** 1 for a stream that has none. */
-  readonly partitions: number;
+  /** How many the stream has, 1 for none: what the options say, and where they do not, what the stream says when it has been looked at. */
+  partitions: number | undefined;
   readonly settings: NatsPlace;
 }
 
@@ -70,7 +78,7 @@ export class Topology {
     const own = Object.hasOwn(this.#settings.streams, stream) ? this.#settings.streams[stream] : undefined;
     const encoded = encodeName(stream);
     const settings = { ...this.#settings.stream, ...own };
-    const { name = encoded, subject = encoded, partitions = 1 } = settings;
+    const { name = encoded, subject = encoded, partitions } = settings;
     const place = { stream, name, subject, partitions, settings };
     this.#places.set(stream, place);
     return place;
@@ -78,15 +86,17 @@ export class Topology {
 
   /** @throws EventDriverError `ERR_TOPOLOGY` when it is missing and may not be made, or does not have its subject; `ERR_CONNECTION_FAILED` */
   async ensureStream(place: Place): Promise<void> {
-    const { name, partitions } = place;
+    const { name } = place;
     const info =
       (await this.#find(place, JetStreamApiCodes.StreamNotFound, () => this.#manager.streams.info(name))) ??
       (await this.#makeStream(place));
     const { subjects, metadata } = info.config;
-    const found = metadata?.[partitionsMark] ?? "1";
-    if (found !== String(partitions))
+    const found = Number(metadata?.[partitionsMark] ?? "1");
+    const { partitions = found } = place;
+    if (found !== partitions || !isPartitions(found))
       throw unfit(place, `is made for ${found} partitions, as its metadata say, and not for ${partitions}: keys would change their places`);
-    const subject = subjectOf(place, partitions > 1 ? 0 : undefined);
+    place.partitions = found;
+    const subject = subjectOf(place, found > 1 ? 0 : undefined);
     if (!subjects.some((pattern) => covers(pattern, subject))) throw unfit(place, `does not have the subject ${quote(subject)}`);
   }
 
@@ -148,7 +158,7 @@ export class Topology {
   }
 
   async #makeStream(place: Place): Promise<StreamInfo> {
-    const { name, partitions, settings } = place;
+    const { name, partitions = 1, settings } = place;
     const subject = partitions > 1 ? `${place.subject}.*` : place.subject;
     if (this.#settings.topology === "check") throw missing(place, `the JetStream stream ${quote(name)} with the subject ${quote(subject)}`);
     const { replicas = 1, storage = "file", discard = "old", duplicateWindow = defaultDuplicateWindow } = settings;
@@ -224,7 +234,8 @@ export function positionName(name: string, partition: number | undefined): strin
 
 /** Where a message is published to. */
 export function subjectFor(place: Place, key: string): string {
-  return subjectOf(place, place.partitions > 1 ? partitionOf(key, place.partitions) : undefined);
+  const { partitions = 1 } = place;
+  return subjectOf(place, partitions > 1 ? partitionOf(key, partitions) : undefined);
 }
 
 function subjectOf({ subject }: Place, partition: number | undefined): string {

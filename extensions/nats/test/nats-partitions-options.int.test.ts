@@ -62,6 +62,27 @@ suite("a stream of NATS that has partitions", () => {
     expect((await (await manager()).streams.info(stream)).state).toMatchObject({ messages: 1, consumer_count: 0 });
   });
 
+  test("says how many it has to who does not: he publishes and subscribes as the others do", async () => {
+    const [knowing, asking] = await Promise.all([opened({ stream: { partitions: 4 } }), opened()]);
+    const stream = randomUUID();
+    const seen = new Map<string, string | undefined>();
+    const keys = Array.from({ length: 20 }, (_, number) => `order-${number}`);
+    await (await knowing.subscribe(stream, async () => {})).close();
+
+    await asking.publishBatch(
+      stream,
+      keys.map((key) => message(key, key)),
+    );
+    await asking.subscribe(stream, async (ctx, { key }) => void seen.set(key, deliveryOf(ctx)?.partition));
+    await vi.waitFor(() => expect(seen.size).toBe(20), patience);
+
+    expect(seen).toEqual(new Map(keys.map((key) => [key, String(partitionOf(key, 4))])));
+    await expect(asking.subscribe(stream, async () => {}, { name: "alone", serial: true })).rejects.toMatchObject({
+      code: "ERR_UNSUPPORTED",
+      message: expect.stringContaining("4 partitions"),
+    });
+  });
+
   test("cannot be had alone, nor by other subjects", async () => {
     const stream = randomUUID();
     const [all, one] = await Promise.all([opened({ stream: { partitions: 4 } }), opened({ streams: { [stream]: { partitions: 4 } } })]);
