@@ -66,14 +66,7 @@ export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() 
  * @example await orders.process(createContext({ signal: request.signal, logger }), message)
  */
 export function createContext(options: ContextOptions = {}): Context {
-  return new RootContext(
-    rootOf(options),
-    options.deadline,
-    new Interrupt(options.signal === undefined ? {} : { given: options.signal }),
-    noStages,
-    [],
-    false,
-  );
+  return new RootContext(rootOf(options), options.deadline, new Interrupt(false, undefined, options.signal), noStages, [], false);
 }
 
 /**
@@ -142,27 +135,27 @@ export function givenSignal(ctx: Context): AbortSignal | undefined {
 /** @internal A context for one run, with a trail and a signal of its own. What its stages add to it is not seen by other runs. */
 export function beginRun(ctx: Context, deadline: number | undefined, stages: readonly StageName[]): RunContext {
   if (!(ctx instanceof RootContext)) {
-    return new RootContext(foreignRoot(ctx), deadline, new Interrupt({ live: true }), stages, [], false);
+    return new RootContext(foreignRoot(ctx), deadline, new Interrupt(true), stages, [], false);
   }
   return ctx.beginRun(runInterrupt(ctx.interrupt, deadline), deadline, stages);
 }
 
 /** What can never abort is shared; a run that can is given one of its own. */
 function runInterrupt(outer: Interrupt, deadline: number | undefined): Interrupt {
-  if (outer.given !== undefined) return new Interrupt({ live: true });
+  if (outer.given !== undefined) return new Interrupt(true);
   if (deadline === undefined && !outer.live) return outer;
-  return new Interrupt({ parent: outer, live: deadline !== undefined });
+  return new Interrupt(deadline !== undefined, outer);
 }
 
 /** @internal An interrupt of its own that also aborts when the context does. */
 export function followInterrupt(ctx: Context): Interrupt {
-  return new Interrupt({ parent: ctx instanceof RootContext ? ctx.interrupt : new Interrupt({ given: ctx.signal }), live: true });
+  return new Interrupt(true, ctx instanceof RootContext ? ctx.interrupt : new Interrupt(false, undefined, ctx.signal));
 }
 
 /** @internal The same context with a signal that `interrupt` drives, and more. The signal is made only when someone asks for it. */
 export function interruptible<C extends Context, Added extends object>(ctx: C, interrupt: Interrupt, added: Added): C & Added;
 export function interruptible(ctx: Context, interrupt: Interrupt, added: object): object {
-  if (ctx instanceof RootContext) return ctx.with(added, interrupt);
+  if (ctx instanceof RootContext) return ctx.extend(added, interrupt);
   return Object.defineProperty(deriveContext(ctx, added), "signal", { get: () => interrupt.signal });
 }
 
@@ -184,7 +177,7 @@ export class Interrupt {
   #controller: AbortController | undefined;
   #reason: { readonly value: unknown } | undefined;
 
-  constructor({ given, parent, live = false }: { given?: AbortSignal; parent?: Interrupt; live?: boolean }) {
+  constructor(live: boolean, parent?: Interrupt, given?: AbortSignal) {
     this.given = given;
     this.live = live || given !== undefined || (parent?.live ?? false);
     this.#parent = parent?.live ? parent : undefined;
@@ -222,7 +215,7 @@ interface Root {
 
 // One is made for every message that enters a pipeline, so it copies nothing. Extending it makes a flat copy and not a longer prototype chain,
 // which would cost more than all stages together.
-class RootContext implements RunContext {
+export class RootContext implements RunContext {
   readonly root: Root;
   readonly deadline: number | undefined;
   readonly interrupt: Interrupt;
@@ -272,17 +265,13 @@ class RootContext implements RunContext {
   }
 
   /** A copy with more on it; what is asked of it through accessors is replaced where they look. */
-  extend(added: Partial<Context>): RootContext {
+  extend(added: Partial<Context>, driver?: Interrupt): RootContext {
     const { signal, clock = this.clock, logger = this.logger, attempt = this.attempt, ...others } = added;
-    const interrupt = signal === undefined ? this.interrupt : new Interrupt({ given: signal });
-    return this.with(others, interrupt, { ...this.root, clock, logger, attempt });
-  }
-
-  /** A copy with more on it, none of which replaces an accessor. */
-  with(added: object, interrupt: Interrupt, root: Root = this.root): RootContext {
+    const interrupt = driver ?? (signal === undefined ? this.interrupt : new Interrupt(false, undefined, signal));
+    const root = { ...this.root, clock, logger, attempt };
     const derived = new RootContext(root, this.deadline, interrupt, this.stages, this.trail, true);
     if (this.extended) Object.assign(derived, this, { root, interrupt });
-    return Object.assign(derived, added);
+    return Object.assign(derived, others);
   }
 
   beginRun(interrupt: Interrupt, deadline: number | undefined, stages: readonly StageName[]): RootContext {

@@ -145,7 +145,7 @@ export class Claim implements Timed {
   /** Makes sure that the lease holds before work begins: renews it first where it has run out on our own clock. */
   async ensureLease(): Promise<void> {
     if (!this.holds) await this.update();
-    if (!this.holds) throw outlasted(this.key, this.#record.lease);
+    if (!this.holds) throw leaseLost(this.key, `ran out while it was being renewed; give it a longer lease than ${this.#record.lease} ms`);
   }
 
   /** Changes what is kept with the claim, and renews it. */
@@ -242,20 +242,13 @@ export class Claim implements Timed {
 
   #lose(cause: unknown): void {
     this.#place.leave();
-    this.#lost = new EventDriverError("ERR_LEASE_LOST", {
-      message: `the claim on ${quote(this.key)} was taken over by another owner; what this one has done may be done again`,
-      retryable: true,
-      cause,
-    });
+    this.#lost = leaseLost(this.key, "was taken over by another owner; what this one has done may be done again", cause);
     this.interrupt.abort(this.#lost);
   }
 }
 
-function outlasted(key: string, lease: number): EventDriverError {
-  return new EventDriverError("ERR_LEASE_LOST", {
-    message: `the claim on ${quote(key)} ran out while it was being renewed; give it a longer lease than ${lease} ms`,
-    retryable: true,
-  });
+function leaseLost(key: string, what: string, cause?: unknown): EventDriverError {
+  return new EventDriverError("ERR_LEASE_LOST", { message: `the claim on ${quote(key)} ${what}`, retryable: true, cause });
 }
 
 async function readBack(rules: ClaimRules, ctx: Context, key: string, error: unknown): Promise<FoundClaim | undefined> {

@@ -4,7 +4,7 @@ import type { AnyMessage, Next } from "../pipeline/handler.ts";
 import type { EventStore } from "../stores/event-store.ts";
 import type { Claim } from "./claim.ts";
 
-import { deriveContext, interruptible } from "../context.ts";
+import { deriveContext, type Interrupt, interruptible, RootContext } from "../context.ts";
 import { isRetryable } from "../errors.ts";
 import { deadLetterInFront } from "../pipeline/dead-letter-in-front.ts";
 import { redrive } from "../pipeline/replaying.ts";
@@ -45,15 +45,17 @@ export async function runGuarded<M extends AnyMessage>(
   kept: Pick<ClaimRecord, "data" | "body"> = {},
 ): Promise<void> {
   let reply: PackedMessage | undefined;
-  const guarded = interruptible(ctx, claim.interrupt, {
+  const onReply = (given: Message): void => {
+    reply = packMessage(given);
+    ctx.reply(given);
+  };
+  const added: GuardAdditions = {
     fence: claim.fence,
     step: stepsOf(claim, message.id),
     claim: { messageId: message.id, store },
-    reply(given: Message) {
-      reply = packMessage(given);
-      ctx.reply(given);
-    },
-  });
+    reply: onReply,
+  };
+  const guarded = ctx instanceof RootContext ? new GuardedContext(ctx, claim.interrupt, added) : interruptible(ctx, claim.interrupt, added);
 
   try {
     if (!claim.holds) await claim.ensureLease();
@@ -64,6 +66,26 @@ export async function runGuarded<M extends AnyMessage>(
     throw error;
   }
   await claim.end({ ...kept, phase: "done", reply });
+}
+
+/** What a guard adds to a context. */
+type GuardAdditions = ClaimContext & Pick<Context, "reply">;
+
+/** A context with them. It has a class because every message has one: to copy as many properties one by one takes longer than to store the claim. */
+class GuardedContext extends RootContext implements ClaimContext {
+  declare readonly fence: number;
+  declare readonly step: Step;
+  declare readonly claim: ClaimInfo;
+  declare readonly reply: Context["reply"];
+
+  constructor(ctx: RootContext, interrupt: Interrupt, { fence, step, claim, reply }: GuardAdditions) {
+    super(ctx.root, ctx.deadline, interrupt, ctx.stages, ctx.trail, true);
+    if (ctx.extended) Object.assign(this, ctx, { interrupt });
+    this.fence = fence;
+    this.step = step;
+    this.claim = claim;
+    this.reply = reply;
+  }
 }
 
 /** The context of a replay: a claim that has ended gives its stored steps, and stores no new ones. */

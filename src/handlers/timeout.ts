@@ -29,7 +29,7 @@ export function timeout({ after }: TimeoutOptions): PassThrough {
         const outer = liveSignal(ctx);
         if (outer?.aborted) return reject(outer.reason);
 
-        const interrupt = new Interrupt({ live: true });
+        const interrupt = new Interrupt(true);
         const deadline = Math.min(ctx.clock.now() + after, ctx.deadline ?? Infinity);
         const release = (): void => {
           outer?.removeEventListener("abort", onAbort);

@@ -127,7 +127,7 @@ export const sourcePatches: Readonly<Record<string, readonly SourcePatch[]>> = {
   "work begun after the lease": [
     {
       file: "claims/claim.ts",
-      find: "    if (!this.holds) await this.update();\n    if (!this.holds) throw outlasted(this.key, this.#record.lease);\n",
+      find: "    if (!this.holds) await this.update();\n    if (!this.holds) throw leaseLost(this.key, `ran out while it was being renewed; give it a longer lease than ${this.#record.lease} ms`);\n",
       replace: "",
     },
   ],

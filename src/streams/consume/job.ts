@@ -12,7 +12,7 @@ export class Job implements Handover {
   /** When it failed first, in epoch milliseconds, as far as this subscription knows. */
   firstFailedAt: number | undefined;
   /** Aborts when the delivery is no longer ours, or nobody waits for it any longer. */
-  readonly interrupt: Interrupt = new Interrupt({ live: true });
+  readonly interrupt: Interrupt = new Interrupt(true);
   /** Told when the delivery is no longer ours. */
   readonly #onRevoked: (job: Job) => void;
   /** Attempts that were made in memory, and that the broker knows nothing of. */
