@@ -97,6 +97,9 @@ export interface ClaimRules {
   readonly writing: (record: ClaimRecord, now: number, expected: Revision, signal?: AbortSignal) => PersistOptions;
 }
 
+/** How a plain record begins, by its phase: made once, for a text that is put together keeps all its parts. */
+const lineStarts: Partial<Record<ClaimPhase, string>> = {};
+
 const noAttributes: Attributes = Object.freeze(Object.create(null));
 
 /**
@@ -131,7 +134,7 @@ export function tokenOf(owner: string, write: number): string {
 export function encodeClaim(key: string, source: string, record: ClaimRecord): Message {
   const { token, phase, writtenAt, fence, starts, lease, body } = record;
   const line = isPlain(key, record)
-    ? `{"phase":"${phase}","fence":${fence}${isUnderWay(record) ? `,"starts":${starts},"lease":${lease},"writtenAt":${writtenAt}}` : "}"}`
+    ? `${(lineStarts[phase] ??= `{"phase":"${phase}","fence":`)}${fence}${isUnderWay(record) ? `,"starts":${starts},"lease":${lease},"writtenAt":${writtenAt}}` : "}"}`
     : JSON.stringify({ ...record, owner: undefined, token: undefined, body: undefined });
   return { id: token, key, source, content: body === undefined ? line : `${line}\n${body}`, attributes: noAttributes };
 }

@@ -205,10 +205,12 @@ class MemoryEventStore implements EventStore {
 
   #setExpiry(entry: Entry, expiresAt: number | undefined): void {
     const { expiring } = this.#shared;
-    if (entry.expiresAt === expiresAt) return;
-    if (entry.expiresAt !== undefined) expiring.remove(entry);
+    const before = entry.expiresAt;
+    if (before === expiresAt) return;
+    if (expiresAt === undefined) expiring.remove(entry);
     entry.expiresAt = expiresAt;
-    if (expiresAt !== undefined) expiring.push(entry);
+    if (before === undefined) expiring.push(entry);
+    else if (expiresAt !== undefined) expiring.move(entry);
   }
 
   /** Never the entry just written: whoever writes one that is already past its time finds it there. */

@@ -73,33 +73,32 @@ export function idempotency(
   const { store, onConflict = skipOnConflict } = options;
   const { traits, admit } = gate(options);
   if (typeof onConflict === "function") {
-    const skipping: PassThrough<ClaimContext> = {
-      traits,
-      process: (ctx, message, next) =>
-        admit(ctx, message, next, {
-          onDone: async ({ record }) => onConflict(ctx, message, { reply: record.reply && unpackMessage(record.reply) }),
-        }),
+    const told = {
+      onDone: async ({ record }: FoundClaim, ctx: Context, message: AnyMessage) =>
+        onConflict(ctx, message, { reply: record.reply && unpackMessage(record.reply) }),
     };
+    const skipping: PassThrough<ClaimContext> = { traits, process: (ctx, message, next) => admit(ctx, message, next, told) };
     return skipping;
   }
+  const replayed: Duplicates<Message> = {
+    original: packMessage,
+    onDone({ record }, ctx, message, next) {
+      const original = record.original === undefined ? message : unpackMessage(record.original);
+      return onConflict.replay(replayContext(ctx, record, message.id, store), original, next);
+    },
+  };
   const replaying: Handler<Message, Message, ClaimContext> = {
     traits,
-    process: (ctx, message, next) =>
-      admit(ctx, message, next, {
-        original: packMessage(message),
-        onDone: ({ record }) => {
-          const original = record.original === undefined ? message : unpackMessage(record.original);
-          return onConflict.replay(replayContext(ctx, record, message.id, store), original, next);
-        },
-      }),
+    process: (ctx, message, next) => admit(ctx, message, next, replayed),
   };
   return replaying;
 }
 
-interface Duplicates {
-  /** Kept with the claim, to be passed on to a duplicate. */
-  readonly original?: PackedMessage;
-  readonly onDone: (found: FoundClaim) => Promise<void>;
+/** What becomes of the duplicates of a completed message. */
+interface Duplicates<M extends AnyMessage> {
+  /** What is kept with the claim, to be passed on to them. */
+  readonly original?: (message: M) => PackedMessage;
+  readonly onDone: (found: FoundClaim, ctx: Context, message: M, next: Next<Context & ClaimContext, M>) => Promise<void>;
 }
 
 interface Gate {
@@ -108,7 +107,7 @@ interface Gate {
     ctx: Context,
     message: M,
     next: Next<Context & ClaimContext, M>,
-    duplicates: Duplicates,
+    duplicates: Duplicates<M>,
   ) => Promise<void>;
 }
 
@@ -137,7 +136,7 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
 
     const key = keyOf(message);
     const fingerprint = fingerprintOf && (await digest(fingerprintOf(message)));
-    const kept = { ...(fingerprint && { fingerprint }), ...(original && { original }) };
+    const kept = { ...(fingerprint && { fingerprint }), ...(original && { original: original(message) }) };
     let waiting: Patience | undefined;
     let found = store.features.cheapReads ? await findClaim(rules, ctx, key) : undefined;
     for (;;) {
@@ -152,7 +151,7 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
         if (attempt.claim) return await runGuarded(attempt.claim, store, ctx, message, next);
         found = attempt.found;
       } else if (found.record.phase === "done") {
-        return onDone(found);
+        return onDone(found, ctx, message, next);
       } else if (found.record.phase === "failed") {
         return repeatFailure(rules, ctx, key, found, message.id);
       } else {
