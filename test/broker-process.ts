@@ -7,6 +7,15 @@ import { type ServiceName, services } from "./services.ts";
 /** What a test may have an instance of its own of. */
 export type BrokerName = Extract<ServiceName, "nats" | "kafka" | "rabbitmq" | "mqtt" | "pulsar">;
 
+/** What a broker that lets in nobody else and speaks nothing but TLS needs. */
+export interface BrokerSecurity {
+  /** The folder of `makeCertificates`. */
+  readonly certificates: string;
+  /** Letters and digits, and so the password. On Pulsar a role of tokens, and the secret that these are signed with. */
+  readonly user: string;
+  readonly password: string;
+}
+
 /** A broker that one test has for itself, with ports and data of its own. */
 export interface OwnBroker {
   readonly url: string;
@@ -30,13 +39,13 @@ export interface OwnBroker {
  *   await broker.kill();
  *   await broker.restart();
  */
-export async function ownBroker(name: BrokerName): Promise<OwnBroker> {
+export async function ownBroker(name: BrokerName, security?: BrokerSecurity): Promise<OwnBroker> {
   const instance = randomUUID();
   const refusals: string[] = [];
   for (const offset of offsets()) {
     const reservation = await reserved(offset);
     if (reservation === undefined) continue;
-    const control = controlOf(name, instance, offset);
+    const control = controlOf(name, environmentOf(instance, offset, security));
     const outcome = await control("start");
     if (outcome.ok) return brokerOf(services[name].at(offset), control, reservation);
     reservation.close();
@@ -74,9 +83,15 @@ function reserved(offset: number): Promise<Server | undefined> {
   });
 }
 
-function controlOf(name: BrokerName, instance: string, offset: number): Control {
-  return (action) =>
-    runCommand(["env", `EVENT_DRIVER_INSTANCE=${instance}`, `EVENT_DRIVER_PORT_OFFSET=${offset}`, "scripts/services", action, name]);
+function environmentOf(instance: string, offset: number, security: BrokerSecurity | undefined): readonly string[] {
+  const own = [`EVENT_DRIVER_INSTANCE=${instance}`, `EVENT_DRIVER_PORT_OFFSET=${offset}`];
+  if (security === undefined) return own;
+  const { certificates, user, password } = security;
+  return [...own, `EVENT_DRIVER_TLS=${certificates}`, `EVENT_DRIVER_USER=${user}`, `EVENT_DRIVER_PASSWORD=${password}`];
+}
+
+function controlOf(name: BrokerName, environment: readonly string[]): Control {
+  return (action) => runCommand(["env", ...environment, "scripts/services", action, name]);
 }
 
 function brokerOf(url: string, control: Control, reservation: Server): OwnBroker {

@@ -22,7 +22,7 @@ serve() {
   [[ -z ${EVENT_DRIVER_INSTANCE:-} ]] || on_changes=true
   cat >mosquitto.conf <<CONF
 listener ${ports[0]} 127.0.0.1
-allow_anonymous true
+allow_anonymous $(secured && echo false || echo true)
 persistence true
 persistence_location $data/
 autosave_interval 1
@@ -32,7 +32,19 @@ log_dest stdout
 CONF
   # Else it would become a user who may not write here.
   ((EUID != 0)) || echo "user root" >>mosquitto.conf
+  ! secured || write_security
   exec "$(mosquitto_path)" -c mosquitto.conf
+}
+
+write_security() {
+  (umask 077 && echo "$EVENT_DRIVER_USER:$EVENT_DRIVER_PASSWORD" >passwords)
+  mosquitto_passwd -U passwords
+  cat >>mosquitto.conf <<CONF
+cafile $EVENT_DRIVER_TLS/authority.pem
+certfile $EVENT_DRIVER_TLS/certificate.pem
+keyfile $EVENT_DRIVER_TLS/key.pem
+password_file $data/passwords
+CONF
 }
 
 probe() {

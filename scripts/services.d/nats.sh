@@ -19,6 +19,10 @@ http: "127.0.0.1:${ports[1]}"
 max_payload: 8MB
 jetstream { store_dir: "$data/jetstream", max_mem: 256MB, max_file: 4GB }
 CONF
+  ! secured || cat >>server.conf <<CONF
+tls { cert_file: "$EVENT_DRIVER_TLS/certificate.pem", key_file: "$EVENT_DRIVER_TLS/key.pem" }
+authorization { user: "$EVENT_DRIVER_USER", password: "$EVENT_DRIVER_PASSWORD" }
+CONF
   exec "$program/bin/nats-server" -c server.conf
 }
 

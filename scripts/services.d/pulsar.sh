@@ -23,7 +23,8 @@ serve() {
 }
 
 probe() {
-  answers_http "${ports[1]}" /admin/v2/brokers/health
+  local path=/admin/v2/brokers/health
+  if secured; then answers_https "${ports[1]}" "$path" "Bearer $(token)"; else answers_http "${ports[1]}" "$path"; fi
 }
 
 # The bookie takes a port of the system's choice on the interface named here, and on all of them where none is named. By default a text over WebSocket may
@@ -35,8 +36,7 @@ write_settings() {
 clusterName=standalone
 bindAddress=127.0.0.1
 advertisedAddress=127.0.0.1
-brokerServicePort=${ports[0]}
-webServicePort=${ports[1]}
+$(listeners)
 webSocketServiceEnabled=true
 webSocketMaxTextFrameSize=8388608
 allowLoopback=true
@@ -45,6 +45,44 @@ managedLedgerDefaultEnsembleSize=1
 managedLedgerDefaultWriteQuorum=1
 managedLedgerDefaultAckQuorum=1
 CONF
+}
+
+listeners() {
+  if secured; then secured_listeners; else printf '%s\n' "brokerServicePort=${ports[0]}" "webServicePort=${ports[1]}"; fi
+}
+
+# The user is a role of tokens, and the password the secret that these are signed with. It may do everything, as it is the broker's own too.
+secured_listeners() {
+  cat <<CONF
+brokerServicePort=
+webServicePort=
+brokerServicePortTls=${ports[0]}
+webServicePortTls=${ports[1]}
+tlsTrustCertsFilePath=$EVENT_DRIVER_TLS/authority.pem
+tlsCertificateFilePath=$EVENT_DRIVER_TLS/certificate.pem
+tlsKeyFilePath=$EVENT_DRIVER_TLS/key.pem
+tlsRequireTrustedClientCertOnConnect=false
+authenticationEnabled=true
+authorizationEnabled=true
+authenticationProviders=org.apache.pulsar.broker.authentication.AuthenticationProviderToken
+tokenSecretKey=data:;base64,$(printf %s "$EVENT_DRIVER_PASSWORD" | base64 | tr -d '\n')
+superUserRoles=$EVENT_DRIVER_USER
+brokerClientTlsEnabled=true
+brokerClientTrustCertsFilePath=$EVENT_DRIVER_TLS/authority.pem
+brokerClientAuthenticationPlugin=org.apache.pulsar.client.impl.auth.AuthenticationToken
+brokerClientAuthenticationParameters=token:$(token)
+CONF
+}
+
+# A JSON Web Token of that role.
+token() {
+  local content
+  content=$(printf %s '{"alg":"HS256"}' | base64url).$(printf %s "{\"sub\":\"$EVENT_DRIVER_USER\"}" | base64url)
+  echo "$content.$(printf %s "$content" | openssl dgst -sha256 -hmac "$EVENT_DRIVER_PASSWORD" -binary | base64url)"
+}
+
+base64url() {
+  base64 | tr -d '\n=' | tr '+/' '-_'
 }
 
 write_log_settings() {

@@ -45,13 +45,30 @@ write_settings() {
   : >env.conf
   echo '[].' >enabled_plugins
   cat >rabbitmq.conf <<CONF
-listeners.tcp.1 = 127.0.0.1:${ports[0]}
+$(listeners)
 log.console = true
 log.console.level = info
 log.file = false
 vm_memory_high_watermark.absolute = 1GB
 disk_free_limit.absolute = 50MB
 CONF
+}
+
+listeners() {
+  if ! secured; then
+    echo "listeners.tcp.1 = 127.0.0.1:${ports[0]}"
+  else
+    cat <<CONF
+listeners.tcp = none
+listeners.ssl.1 = 127.0.0.1:${ports[0]}
+ssl_options.cacertfile = $EVENT_DRIVER_TLS/authority.pem
+ssl_options.certfile = $EVENT_DRIVER_TLS/certificate.pem
+ssl_options.keyfile = $EVENT_DRIVER_TLS/key.pem
+ssl_options.verify = verify_none
+default_user = $EVENT_DRIVER_USER
+default_pass = $EVENT_DRIVER_PASSWORD
+CONF
+  fi
 }
 
 # Debian's command of that name becomes another user; what it calls can be run by anyone.
