@@ -38,3 +38,4 @@ export type {
   TransportPublishOptions,
   TransportSubscription,
 } from "./transport.ts";
+export { untrustedServer } from "./untrusted-server.ts";
