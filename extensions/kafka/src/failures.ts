@@ -1,5 +1,6 @@
-import { findErrorBy } from "@platformatic/kafka";
+import { AuthenticationError, findErrorBy } from "@platformatic/kafka";
 import { EventDriverError, isEventDriverError, quote } from "event-driver";
+import { untrustedServer } from "event-driver/streams";
 
 /** Whether one of the errors within is this one of Kafka's protocol. */
 export function isProtocolError(error: unknown, ...ids: readonly string[]): boolean {
@@ -8,7 +9,23 @@ export function isProtocolError(error: unknown, ...ids: readonly string[]): bool
 
 /** Whether a broker has answered and does not let us in: it will not be otherwise the next time. */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof Error && (findErrorBy(error, "code", "PLT_KFK_AUTHENTICATION") !== null || isProtocolError(error, ...refusals));
+  return isProtocolError(error, ...refusals) || isLoginRefusal(error);
+}
+
+/**
+ * Whether the credentials are why nothing was connected. The client counts an answer that was cut off as one too, so there has to be one of the broker, or
+ * nothing that has caused it.
+ */
+function isLoginRefusal(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (isProtocolError(error, ...loginRefusals)) return true;
+  if (error instanceof AuthenticationError && error.cause === undefined) return true;
+  return isLoginRefusal(error.cause) || (error instanceof AggregateError && error.errors.some(isLoginRefusal));
+}
+
+/** What there is to say when the certificates of all brokers were refused. */
+export function notTrusted({ servers }: { readonly servers: readonly string[] }, cause: unknown): EventDriverError | undefined {
+  return untrustedServer(`Kafka at ${servers.join(", ")}`, "clientOptions.tls", cause);
 }
 
 /** A topic that is missing and may not be made, or cannot be. */
@@ -49,3 +66,5 @@ const refusals = [
   "CLUSTER_AUTHORIZATION_FAILED",
   "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
 ];
+
+const loginRefusals = ["SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM", "ILLEGAL_SASL_STATE"];

@@ -4,7 +4,7 @@ import { type Connection, type ConnectionFeatures, createConnection } from "even
 
 import { type KafkaConnectionOptions, type KafkaNative, type KafkaSettings, settingsOf } from "./options.ts";
 import { KafkaTransport } from "./kafka-transport.ts";
-import { isRefusal } from "./failures.ts";
+import { isRefusal, notTrusted } from "./failures.ts";
 
 /** What a connection to Kafka can do. With `retryTopics` its `delay` is true. */
 export const kafkaFeatures: ConnectionFeatures = {
@@ -50,7 +50,7 @@ export async function kafkaConnection(options: KafkaConnectionOptions): Promise<
     return connection;
   } catch (error) {
     await connection.close({ limit: 0 });
-    throw notConnected(settings, error);
+    throw notTrusted(settings, error) ?? notConnected(settings, error);
   }
 }
 

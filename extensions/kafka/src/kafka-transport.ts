@@ -13,7 +13,7 @@ import type {
 import type { KafkaNative, KafkaSettings } from "./options.ts";
 
 import { adminClient, idempotentProducer } from "./clients.ts";
-import { brokerFailed, closedError, groupBusy, isRefusal } from "./failures.ts";
+import { brokerFailed, closedError, groupBusy, isRefusal, notTrusted } from "./failures.ts";
 import { requireNative } from "./options.ts";
 import { type OutgoingRecord, RecordWriter } from "./record-writer.ts";
 import { RetryTopics } from "./retry-topics.ts";
@@ -77,7 +77,7 @@ export class KafkaTransport implements Transport<KafkaNative> {
         await this.#admin.metadata({ topics: [], forceUpdate: true, retries: 0 });
         return;
       } catch (error) {
-        if (signal.aborted || isRefusal(error)) throw error;
+        if (signal.aborted || isRefusal(error) || notTrusted(this.#options.settings, error) !== undefined) throw error;
         await sleep(clock, pauseAfterError, signal).catch(() => {});
         if (signal.aborted) throw error;
       }
