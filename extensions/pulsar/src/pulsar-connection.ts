@@ -2,7 +2,7 @@ import type { BackfillStart, Connection, ConnectionFeatures, Transport, Transpor
 
 import { pulsarBinding } from "@event-driver/cloudevents/bindings";
 import { EventDriverError, quote, sleep } from "event-driver";
-import { createConnection } from "event-driver/streams";
+import { createConnection, untrustedServer } from "event-driver/streams";
 
 import { Admin } from "./admin.ts";
 import { Lag } from "./lag.ts";
@@ -114,7 +114,7 @@ function pulsarTransport(settings: PulsarSettings, options: PulsarConnectionOpti
 
 /** Tries until `connectTimeout`: a broker that is being started is not ready at once. */
 async function greeted(settings: PulsarSettings): Promise<void> {
-  const { clock, connectTimeout, servers } = settings;
+  const { clock, connectTimeout } = settings;
   const admin = new Admin(settings);
   const giveUpAt = clock.now() + connectTimeout;
   for (let pause = 50; ; pause = Math.min(1_000, 2 * pause)) {
@@ -122,18 +122,24 @@ async function greeted(settings: PulsarSettings): Promise<void> {
       return await admin.greet();
     } catch (error) {
       if (error instanceof EventDriverError) throw error;
-      if (clock.now() + pause >= giveUpAt) throw notReached(servers, connectTimeout, error);
+      const untrusted = untrustedServer(`Pulsar at ${placesOf(settings)}`, "clientOptions.ca", error);
+      if (untrusted !== undefined) throw untrusted;
+      if (clock.now() + pause >= giveUpAt) throw notReached(settings, error);
     }
     await sleep(clock, pause);
   }
 }
 
-function notReached(servers: PulsarSettings["servers"], connectTimeout: number, cause: unknown): EventDriverError {
+function notReached(settings: PulsarSettings, cause: unknown): EventDriverError {
   return new EventDriverError("ERR_CONNECTION_FAILED", {
-    message: `Pulsar at ${servers.map(({ host }) => host).join(", ")} has not answered within ${connectTimeout} ms; see that it runs, and that webSocketServiceEnabled is true`,
+    message: `Pulsar at ${placesOf(settings)} has not answered within ${settings.connectTimeout} ms; see that it runs, and that webSocketServiceEnabled is true`,
     retryable: true,
     cause,
   });
+}
+
+function placesOf({ servers }: PulsarSettings): string {
+  return servers.map(({ host }) => host).join(", ");
 }
 
 function closed(what: string): EventDriverError {
