@@ -1,6 +1,7 @@
 import type { Channel, ConnectionOptions as ClientOptions } from "rabbitmq-client";
 
 import { type Clock, EventDriverError, type Logger } from "event-driver";
+import { untrustedServer } from "event-driver/streams";
 import { Connection } from "rabbitmq-client";
 
 export interface LinkOptions {
@@ -81,7 +82,7 @@ export class Link {
     const outcome = await new Promise<"up" | "refused" | "late">((resolve) => {
       const cancel = this.#options.clock.after(timeout, () => resolve("late"));
       const settle = (): void => {
-        if (!this.#isUp && !refusals.has(codeOf(this.#lastError))) return;
+        if (!this.#isUp && !this.#isRefused()) return;
         cancel();
         unwatch();
         resolve(this.#isUp ? "up" : "refused");
@@ -89,7 +90,7 @@ export class Link {
       const unwatch = this.watch(settle);
     });
     if (outcome === "up") return;
-    throw connectionFailed(this.#options.servers, outcome === "late" ? timeout : undefined, this.#lastError);
+    throw this.#untrusted() ?? connectionFailed(this.#options.servers, outcome === "late" ? timeout : undefined, this.#lastError);
   }
 
   /** Resolves when it is up, or closed. */
@@ -159,6 +160,16 @@ export class Link {
     await Promise.race([this.#connection.close(), late]);
     cancel?.();
     this.#connection.unsafeDestroy();
+  }
+
+  /** Whether no further attempt would mend it. Another server than the last one may have another certificate. */
+  #isRefused(): boolean {
+    if (refusals.has(codeOf(this.#lastError))) return true;
+    return this.#options.client.hosts === undefined && this.#untrusted() !== undefined;
+  }
+
+  #untrusted(): EventDriverError | undefined {
+    return untrustedServer(`RabbitMQ at ${this.#options.servers}`, "clientOptions.tls", this.#lastError);
   }
 
   #enter(isUp: boolean): void {
