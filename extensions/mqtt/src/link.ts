@@ -2,6 +2,8 @@ import { Socket } from "node:net";
 
 import { connect, type IClientOptions, type IConnackPacket, type IPublishPacket, type MqttClient, type Packet, Store } from "mqtt";
 
+import { untrustedServer } from "event-driver/streams";
+
 import { type MqttSettings, notConnected } from "./options.ts";
 
 /** Says that an incoming message is not to be answered yet; MQTT.js then reads on, and reports it as an error, which is not one. */
@@ -38,6 +40,7 @@ const longestDelay = 10_000;
 const farewell = 2_000;
 /** The broker may take us later: it is unavailable, busy, has no more room, or was asked too often. */
 const passing: readonly (number | undefined)[] = [3, 0x88, 0x89, 0x97, 0x9f];
+const unauthorized: readonly (number | undefined)[] = [4, 5, 0x86, 0x87];
 const wrongVersion: readonly (number | undefined)[] = [1, 0x84];
 
 /** One connection of MQTT.js, which comes back for ever until it is closed. */
@@ -64,7 +67,7 @@ export class Link {
     this.client.on("connect", (connack) => this.#onConnect(connack));
     this.client.on("close", () => this.#onClose());
     this.client.on("error", (error) => {
-      if (error !== withheld) this.#lastError = error;
+      if (error !== withheld) this.#onError(error);
     });
     // Nobody may be waiting when it fails.
     this.#opening.promise.catch(() => {});
@@ -87,8 +90,10 @@ export class Link {
    */
   async opened(): Promise<void> {
     const { settings } = this.#options;
-    const cancel = settings.clock.after(settings.connectTimeout, () => {
-      this.#opening.reject(notConnected(settings.place, `has not answered within ${settings.connectTimeout} ms`, true, this.#lastError));
+    const { clock, connectTimeout, place } = settings;
+    const cancel = clock.after(connectTimeout, () => {
+      const unanswered = (): Error => notConnected(place, `has not answered within ${connectTimeout} ms`, true, this.#lastError);
+      this.#opening.reject(this.#untrusted() ?? unanswered());
     });
     try {
       await this.#opening.promise;
@@ -184,10 +189,21 @@ export class Link {
     const said = properties?.reasonString === undefined ? "" : `: ${properties.reasonString}`;
     const what = wrongVersion.includes(reasonCode)
       ? "speaks no MQTT 5, which shared subscriptions and message properties need; use another broker or switch it on there"
-      : `has refused the connection with reason code ${reasonCode}${said}`;
+      : `has refused the ${unauthorized.includes(reasonCode) ? "credentials" : "connection"} with reason code ${reasonCode}${said}`;
     const error = notConnected(settings.place, what, passing.includes(reasonCode));
     this.#lastError = error;
     if (!error.retryable) this.#opening.reject(error);
+  }
+
+  #onError(error: Error): void {
+    this.#lastError = error;
+    const untrusted = this.#untrusted();
+    // Another server may have another certificate.
+    if (untrusted !== undefined && this.#options.settings.urls.length === 1) this.#opening.reject(untrusted);
+  }
+
+  #untrusted(): Error | undefined {
+    return untrustedServer(`mqtt at ${this.#options.settings.place}`, "clientOptions.ca", this.#lastError);
   }
 
   #onConnect(connack: IConnackPacket): void {
@@ -221,6 +237,7 @@ export class Link {
   #retry(): void {
     switch (this.#options.beforeReconnect()) {
       case "connect":
+        this.#forgetName();
         this.client.reconnect({ outgoingStore: this.#outgoing });
         return;
       case "wait":
@@ -228,6 +245,11 @@ export class Link {
       case "end":
         return this.destroy();
     }
+  }
+
+  /** The client keeps the name of the first server of a list, and would look for it in the certificates of the others. */
+  #forgetName(): void {
+    if (this.#options.settings.clientOptions.servername === undefined) delete this.client.options.servername;
   }
 
   #clientOptions(): IClientOptions {
