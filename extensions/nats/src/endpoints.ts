@@ -1,6 +1,8 @@
 import type { NodeConnectionOptions } from "@nats-io/transport-node";
 
 import { invalidOption } from "event-driver";
+import { isIP } from "node:net";
+import { checkServerIdentity, type ConnectionOptions } from "node:tls";
 
 /** Where NATS is, and how to get in. */
 export interface NatsServerOptions {
@@ -41,7 +43,7 @@ export function endpointsOf(factory: string, options: NatsServerOptions): Endpoi
   if (!isSubject(apiPrefix)) throw invalidOption(factory, "apiPrefix", apiPrefix, "a subject without wildcards");
   // The client passes over all of a URL but its host and its port.
   const servers = urls.map(({ hostname, port }) => `${hostname}:${port || "4222"}`);
-  return { servers, clientOptions: { ...signInOf(urls), ...clientOptions }, connectTimeout, apiPrefix };
+  return { servers, clientOptions: withIdentity({ ...signInOf(urls), ...clientOptions }, urls), connectTimeout, apiPrefix };
 }
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
@@ -75,4 +77,18 @@ function signInOf(urls: readonly URL[]): NodeConnectionOptions {
     ...(name !== "" && (password === "" ? { token: name } : { user: name, pass: password })),
     ...(urls.some(({ protocol }) => protocol === "tls:") && { tls: {} }),
   };
+}
+
+/** The client takes a server that is given by its IP address for one that is called localhost, so its certificate is compared here. */
+function withIdentity(options: NodeConnectionOptions, urls: readonly URL[]): NodeConnectionOptions {
+  const addresses = urls.map(({ hostname }) => hostname.replace(/^\[|\]$/g, ""));
+  if (!options.tls || !addresses.every(isIP)) return options;
+  const identity: Pick<ConnectionOptions, "checkServerIdentity"> = {
+    checkServerIdentity(name, certificate) {
+      const allowed = name === "localhost" ? addresses : [name];
+      const refusals = allowed.map((each) => checkServerIdentity(each, certificate));
+      return refusals.includes(undefined) ? undefined : refusals[0];
+    },
+  };
+  return { ...options, tls: { ...identity, ...options.tls } };
 }

@@ -1,5 +1,6 @@
 import { connect, errors, type NatsConnection, type NodeConnectionOptions, type Subscription } from "@nats-io/transport-node";
 import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
+import { untrustedServer } from "event-driver/streams";
 
 import type { Endpoints } from "./endpoints.ts";
 
@@ -229,7 +230,10 @@ export async function openLink(options: LinkOptions): Promise<Link> {
       const pause = Math.min(50 * 2 ** attempt, 1_000);
       const isRefused = error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError;
       if (error instanceof EventDriverError) throw error;
-      if (isRefused || clock.now() + pause >= giveUpAt) throw notConnected(servers, connectTimeout, error, !isRefused);
+      const untrusted = untrustedServer(`NATS at ${servers.join(", ")}`, "clientOptions.tls", error);
+      // Of several servers the client tells only what the last one had against us.
+      if (untrusted !== undefined && servers.length === 1) throw untrusted;
+      if (isRefused || clock.now() + pause >= giveUpAt) throw untrusted ?? notConnected(servers, connectTimeout, error, !isRefused);
       await sleep(clock, pause);
     }
   }
