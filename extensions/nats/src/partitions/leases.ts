@@ -84,10 +84,11 @@ export class Leases {
     return lease;
   }
 
-  /** Renews none any more. */
+  /** Renews none any more. Those that were not released end at the broker by themselves. */
   close(): void {
     this.#stopListening();
     this.#cancelRenewal?.();
+    for (const lease of this.#held) lease.drop();
   }
 
   #renewLater(): void {
@@ -146,6 +147,10 @@ class HeldLease implements Lease {
     } catch (error) {
       if (!isGone(error)) throw error;
     }
+  }
+
+  drop(): void {
+    if (!this.#isEnded) this.#end();
   }
 
   async #renew(): Promise<void> {

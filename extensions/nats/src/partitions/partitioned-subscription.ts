@@ -183,18 +183,21 @@ export class PartitionedSubscription implements TransportSubscription {
   }
 
   /** In this order, so that nobody begins before we have ended. */
-  async #giveUp(partition: number, { puller, lease }: Holding): Promise<void> {
+  async #giveUp(partition: number, holding: Holding): Promise<void> {
     const { link } = this.#options;
+    const { puller, lease } = holding;
     await puller.stop();
     if (!this.#isLeaving) await link.within(giveUpLimit, puller.idle());
     await puller.close();
-    this.#holdings.delete(partition);
+    // It may have been lost meanwhile, and taken anew.
+    if (this.#holdings.get(partition) === holding) this.#holdings.delete(partition);
     await this.#release(lease);
   }
 
   /** One that cannot be released now ends by itself. */
   async #release(lease: Lease | undefined): Promise<void> {
-    if (this.#options.link.isUp) await lease?.release();
+    const { link } = this.#options;
+    if (lease !== undefined && link.isUp) await link.within(goodbye, lease.release());
   }
 
   /** A position was removed at the broker, so that nobody can go on. */
@@ -214,9 +217,8 @@ export class PartitionedSubscription implements TransportSubscription {
     const { link, presence, topology, positions, onEnded } = this.#options;
     this.#isLeaving = true;
     await this.stop();
-    await this.#share.close();
+    await Promise.all([this.#share.close(), this.#release(this.#member)]);
     this.#leases.close();
-    await link.within(goodbye, this.#release(this.#member));
     presence.leave();
     onEnded();
     if (isForgotten && link.isUp && (await presence.isDeserted()))
