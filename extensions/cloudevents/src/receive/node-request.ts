@@ -64,8 +64,9 @@ function arrivedBody(message: IncomingMessage): Uint8Array | undefined {
   if (readableFlowing !== null || readableEncoding !== null || readableLength === 0) return undefined;
   if (readableLength !== Number(message.headers["content-length"])) return undefined;
   const body: unknown = message.read();
-  // Nobody waits for it, but only a request that ends frees what it holds.
-  message.resume();
+  // Nobody waits for its end, but only a request that ends frees what it holds. One that is complete does so once it is read; to have it flow
+  // as well would cost a turn of its own.
+  if (!message.complete) message.resume();
   return body instanceof Uint8Array ? body : undefined;
 }
 
