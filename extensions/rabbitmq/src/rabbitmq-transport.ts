@@ -114,6 +114,7 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
       logger,
       clock,
       lagInterval: settings.lagInterval,
+      isOrdered: settings.isOrdered,
       wait: (inbound, queue, delay, signal) => this.#wait(inbound, queue, delay, signal),
       onLag: (messages) => this.#listener?.lag({ stream, name, messages }),
       onLeft: release,

@@ -27,6 +27,8 @@ export interface SessionPlace {
   readonly queue: string;
   /** How many may be unsettled at the broker. */
   readonly prefetch: number;
+  /** Whether the next one that consumes the queue must be given what this one gives back in its order. */
+  readonly isOrdered: boolean;
   readonly partition?: string;
   /** Where several sessions share a bound. */
   readonly room?: Room;
@@ -47,10 +49,6 @@ export class Session implements Waiting {
   /** What came before it was sure that it may be handed over, or before there was room for it. */
   readonly #backlog: AsyncMessage[] = [];
   #hasBegun = false;
-  /** How many may be unsettled at the broker: as it should be, and as the consumer was made. */
-  #prefetch: number;
-  #consumesWith = 0;
-  #limiting: Promise<void> | undefined;
   #consumerTag = "";
   #isStopped = false;
   /** How many are on their way to a wait queue. */
@@ -61,15 +59,13 @@ export class Session implements Waiting {
     this.#options = options;
     this.#channel = channel;
     this.#place = place;
-    this.#prefetch = place.prefetch;
     this.#settlements = new Settlements(channel);
   }
 
   async consume(): Promise<void> {
     const { priority } = this.#options.request.native ?? {};
-    const { queue } = this.#place;
-    this.#consumesWith = this.#prefetch;
-    await this.#channel.basicQos({ prefetchCount: Math.min(this.#consumesWith, largestPrefetch) });
+    const { queue, prefetch } = this.#place;
+    await this.#channel.basicQos({ prefetchCount: Math.min(prefetch, largestPrefetch) });
     const { consumerTag } = await this.#channel.basicConsume(
       { queue, ...(priority !== undefined && { arguments: { "x-priority": priority } }) },
       (inbound) => this.#take(inbound),
@@ -89,12 +85,6 @@ export class Session implements Waiting {
     this.#channel.once("basic.cancel", (_consumerTag, error) => ended(error));
     this.#channel.once("close", () => ended(undefined));
     if (!this.#channel.active) ended(undefined);
-  }
-
-  /** Changes how many may be unsettled at the broker, which is a matter of the consumer: there is another one then. What this has stays with it. */
-  async limit(prefetch: number): Promise<void> {
-    this.#prefetch = prefetch;
-    await (this.#limiting ??= this.#consumeAgain().finally(() => (this.#limiting = undefined)));
   }
 
   /** Hands over nothing more. The queue stays with this consumer, so that nobody else begins with what follows before it is done with what it has. */
@@ -130,7 +120,7 @@ export class Session implements Waiting {
     }
     this.#whenIdle?.();
     this.#settlements.flush();
-    if (this.#channel.active) await this.#cancel();
+    if (this.#channel.active && !this.#place.isOrdered) await this.#cancel();
     await this.#channel.close();
   }
 
@@ -147,22 +137,14 @@ export class Session implements Waiting {
     return this.#backlog.length > 0;
   }
 
-  async #consumeAgain(): Promise<void> {
-    const { link } = this.#options;
-    while (this.#prefetch !== this.#consumesWith && this.#channel.active && !this.#isStopped) {
-      await link.answered(this.#channel.basicCancel(this.#consumerTag));
-      await link.answered(this.consume());
-    }
-  }
-
   /**
-   * The broker forgets acknowledgements that are on their way between its channel and its queue when the channel is closed. It answers a cancellation after it
-   * has dealt with them.
+   * Under load the broker forgets acknowledgements that are on their way between its channel and its queue when the channel is closed. It answers a cancellation
+   * after it has dealt with them. But what it has sent by then and this has not got it gives back at once, before all that goes back with the channel: where
+   * the order counts, it is better to do the last ones again.
    */
   async #cancel(): Promise<void> {
     const { request, link, logger } = this.#options;
     try {
-      await this.#limiting;
       await link.answered(this.#channel.basicCancel(this.#consumerTag));
     } catch (error) {
       logger.warn({ stream: request.stream, name: request.name, err: error }, "the last messages that were done may be delivered again");

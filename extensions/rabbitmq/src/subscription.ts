@@ -13,6 +13,8 @@ import { type LagOptions, watchLag } from "./watch-lag.ts";
 export interface SubscriptionOptions extends SessionOptions, LagOptions {
   readonly topology: Topology;
   readonly servers: string;
+  /** Whether only one of several subscriptions of a name is served at a time. */
+  readonly isOrdered: boolean;
   /** Called once, when it has left. Says whether no other subscription of this connection has the name. */
   readonly onLeft: () => boolean;
 }
@@ -95,10 +97,14 @@ export class Subscription implements TransportSubscription {
   }
 
   async #begin(): Promise<void> {
-    const { request, link, servers } = this.#options;
+    const { request, link, servers, isOrdered } = this.#options;
     const channel = await link.channel();
     const queue = queueOf(request.stream, request.name);
-    const session = new Session(this.#options, channel, { queue, prefetch: request.maxInFlight });
+    const session = new Session(this.#options, channel, {
+      queue,
+      prefetch: request.maxInFlight,
+      isOrdered: isOrdered || request.exclusive,
+    });
     try {
       await link.answered(this.#join(session, channel));
       if (this.#isStopped) throw closed(servers);

@@ -37,6 +37,25 @@ test("who is forgotten is passed over, and the room is another's", () => {
   expect([one.handedOver, other.handedOver]).toEqual([[], ["other"]]);
 });
 
+test("what is settled as soon as it is handed over makes room for the next", () => {
+  const [room, handedOver]: [Room, number[]] = [new Room(1), []];
+  const left = [1, 2, 3];
+  const one: Waiting = {
+    proceed() {
+      handedOver.push(...left.splice(0, 1));
+      room.leave();
+      return left.length > 0;
+    },
+  };
+  room.enter(one);
+  room.enter(one);
+
+  room.leave();
+
+  expect(handedOver).toEqual([1, 2, 3]);
+  expect([room.enter(one), room.enter(one)]).toEqual([true, false]);
+});
+
 test("when nobody waits, what has left makes room for whoever comes", () => {
   const [room, one] = [new Room(1), waiting([])];
   room.enter(one);

@@ -21,8 +21,10 @@ export class Membership {
   readonly #options: MembershipOptions;
   readonly #queue: string;
   #channel: Channel | undefined;
+  #consumerTag = "";
   #parts: Parts | undefined;
   #seat: number | undefined;
+  #fairShare = 1;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -41,7 +43,10 @@ export class Membership {
     const channel = await link.channel();
     try {
       // First counted and looking for a lock then, where who wants the name alone locks it first and counts then.
-      if (parts.members !== undefined) await link.answered(channel.basicConsume({ queue: parts.members }, () => {}));
+      if (parts.members !== undefined) {
+        const { consumerTag } = await link.answered(channel.basicConsume({ queue: parts.members }, () => {}));
+        this.#consumerTag = consumerTag;
+      }
       channel.once("basic.cancel", () => void channel.close());
       await topology.requireUnlocked(place);
     } catch (error) {
@@ -53,12 +58,18 @@ export class Membership {
     return parts;
   }
 
+  /** How many partitions each member should have at most, when it was last asked how it stands. */
+  get fairShare(): number {
+    return this.#fairShare;
+  }
+
   async standing(): Promise<Standing> {
     const { link } = this.#options;
     const { queues, members } = await this.join();
     // Nobody can be counted where the name was made without partitions: all want its one queue, and one has it.
     if (members === undefined || this.#channel === undefined) return { members: 1, rank: 0 };
     const { consumerCount } = await link.answered(this.#channel.queueDeclare({ queue: members, passive: true }));
+    this.#fairShare = Math.ceil(queues.length / Math.max(1, consumerCount));
     return { members: consumerCount, rank: await this.#rankAmong(consumerCount, queues.length) };
   }
 
@@ -68,9 +79,15 @@ export class Membership {
     return this.#channel === undefined ? 0 : this.#options.division.countWaiting(this.#channel, parts);
   }
 
+  /** When it has resolved, it is no longer counted. */
   async leave(): Promise<void> {
-    await this.#channel?.close();
-    if (this.#seat !== undefined) await this.#options.locks.free(seatOf(this.#queue, this.#seat));
+    const { link, locks } = this.#options;
+    if (this.#channel?.active) {
+      // The broker forgets the consumers of a channel only some time after it has closed that.
+      await link.answered(this.#channel.basicCancel(this.#consumerTag));
+      await this.#channel.close();
+    }
+    if (this.#seat !== undefined) await locks.free(seatOf(this.#queue, this.#seat));
   }
 
   /** Seats are as many as members, so who has none, or one beyond, finds one free. They matter where the partitions do not come out even. */

@@ -84,10 +84,7 @@ export class PartitionedSubscription implements TransportSubscription {
       count,
       standing: () => this.#membership.standing(),
       take: (partition, lost) => this.#take(parts, partition, lost),
-      onChange: ({ gained, lost }) => {
-        this.#spread();
-        onRebalance(gained, lost);
-      },
+      onChange: ({ gained, lost }) => onRebalance(gained, lost),
       logger: { warn: (fields, text) => logger.warn({ stream: request.stream, name: request.name, ...fields }, text) },
       clock,
     });
@@ -108,7 +105,7 @@ export class PartitionedSubscription implements TransportSubscription {
     if (!(await locks.take(lock))) return undefined;
     try {
       const { consumerCount } = await link.ask((channel) => channel.queueDeclare({ queue, passive: true }));
-      const session = consumerCount > 0 ? undefined : await this.#consume(queue, partition, queues.length);
+      const session = consumerCount > 0 ? undefined : await this.#consume(queue, partition);
       if (session !== undefined) return this.#hold(partition, session, lock, lost);
     } catch (error) {
       await locks.free(lock);
@@ -122,10 +119,12 @@ export class PartitionedSubscription implements TransportSubscription {
   }
 
   /** `undefined` where this has stopped meanwhile. */
-  async #consume(queue: string, partition: number, count: number): Promise<Session | undefined> {
+  async #consume(queue: string, partition: number): Promise<Session | undefined> {
     const { request, link } = this.#options;
-    const prefetch = prefetchOf(request.maxInFlight, count);
-    const session = new Session(this.#options, await link.channel(), { queue, partition: String(partition), prefetch, room: this.#room });
+    // Rounded up: the room bounds what is handed over. It stays as it is: were there two consumers one after another, the broker would mix what both have not settled.
+    const prefetch = Math.ceil(request.maxInFlight / this.#membership.fairShare);
+    const place = { queue, prefetch, isOrdered: true, partition: String(partition), room: this.#room };
+    const session = new Session(this.#options, await link.channel(), place);
     try {
       await link.answered(session.consume());
     } catch (error) {
@@ -156,13 +155,6 @@ export class PartitionedSubscription implements TransportSubscription {
 
   #drop(partition: number, session: Session): void {
     if (this.#sessions.get(partition) === session) this.#sessions.delete(partition);
-  }
-
-  /** All that may be unsettled is divided among what this member has. */
-  #spread(): void {
-    const prefetch = prefetchOf(this.#options.request.maxInFlight, this.#share?.held.length ?? 0);
-    for (const session of this.#sessions.values())
-      session.limit(prefetch).catch((error: unknown) => this.#warn(error, "how much of a partition comes at once was not changed"));
   }
 
   async #leave(isForgotten: boolean): Promise<void> {
@@ -202,9 +194,4 @@ export class PartitionedSubscription implements TransportSubscription {
     const { request, logger } = this.#options;
     logger.warn({ stream: request.stream, name: request.name, ...(error !== undefined && { err: error }) }, text);
   }
-}
-
-/** Rounded up: the room bounds what is handed over, and a bit more may lie ready. */
-function prefetchOf(maxInFlight: number, partitions: number): number {
-  return Math.ceil(maxInFlight / Math.max(1, partitions));
 }

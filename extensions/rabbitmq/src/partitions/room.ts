@@ -24,14 +24,14 @@ export class Room {
   }
 
   leave(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) {
-      this.#free += 1;
-      return;
+    this.#free += 1;
+    // What is handed over may be settled at once, and then this is called within.
+    for (const next of this.#waiting) {
+      if (this.#free === 0) return;
+      this.#free -= 1;
+      this.#waiting.delete(next);
+      if (next.proceed()) this.#waiting.add(next);
     }
-    this.#waiting.delete(next);
-    // What it hands over may be settled at once, and others come before it gets its next turn.
-    if (next.proceed()) this.#waiting.add(next);
   }
 
   /** It has nothing to hand over any more. */
