@@ -4,7 +4,7 @@ import { connect, type IClientOptions, type IConnackPacket, type IPublishPacket,
 
 import { untrustedServer } from "event-driver/streams";
 
-import { type MqttSettings, notConnected } from "./options.ts";
+import { addressOf, type MqttSettings, notConnected } from "./options.ts";
 
 /** Says that an incoming message is not to be answered yet; MQTT.js then reads on, and reports it as an error, which is not one. */
 const withheld = new Error("the message is answered when its handler has finished");
@@ -58,7 +58,7 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options;
-    this.client = connect(options.settings.urls[0], this.#clientOptions());
+    this.client = connect(addressOf(options.settings.urls[0]), this.#clientOptions());
     this.client.handleMessage = (packet, callback) => {
       if (packet.qos === 0) options.onUnansweredMessage(packet, callback);
       else callback();

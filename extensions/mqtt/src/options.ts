@@ -26,7 +26,10 @@ type Reserved =
 export type MqttClientOptions = Omit<IClientOptions, Reserved>;
 
 export interface MqttConnectionOptions extends ConnectionOptions, BindingOptions {
-  /** Where the broker is: `mqtt:`, `mqtts:`, `ws:` or `wss:`. Of several servers the next one is tried when one does not answer. */
+  /**
+   * Where the broker is: `mqtt:`, `mqtts:`, `ws:` or `wss:`. Of several servers the next one is tried when one does not answer. User and password may stand in
+   * the first one, escaped as in any URL.
+   */
   readonly url: string | readonly string[];
   /**
    * Options of the client itself, such as `username`, `password`, `ca`, `cert`, `key`, `keepalive`.
@@ -121,7 +124,7 @@ export function settingsOf(options: MqttConnectionOptions): MqttSettings {
   return {
     urls,
     place: urls.map(placeOf).join(", "),
-    clientOptions,
+    clientOptions: { ...signInOf(urls[0]), ...clientOptions },
     clientId,
     qos,
     retain,
@@ -173,6 +176,31 @@ function checkedUrl(url: unknown): string {
     throw invalidOption(factory, "url", parsed === null ? typeof url : `${parsed.protocol}//...`, allowed);
   if (parsed.searchParams.has("clientId")) throw invalidOption(factory, "url", "one with a clientId", "the option clientId instead");
   return url;
+}
+
+/** Here, because the client takes a password apart at its last colon. The options have the last word. */
+function signInOf(url: string): Pick<IClientOptions, "username" | "password"> {
+  const { username, password } = new URL(url);
+  return {
+    ...(username !== "" && { username: decodedIn(username) }),
+    ...(password !== "" && { password: decodedIn(password) }),
+  };
+}
+
+function decodedIn(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // What is wrong with it would show some of it.
+    throw invalidOption(factory, "url", "one with a user or a password that cannot be decoded", "one where % is written as %25");
+  }
+}
+
+/** The URL without its user. */
+export function addressOf(url: string): string {
+  const address = new URL(url);
+  if (address.username === "" && address.password === "") return url;
+  return Object.assign(address, { username: "", password: "" }).href;
 }
 
 function placeOf(url: string): string {

@@ -1,7 +1,7 @@
 import { mqttConnection, type MqttConnectionOptions } from "@event-driver/mqtt";
 import { describe, expect, test } from "vitest";
 
-import { nativeOf, settingsOf } from "../src/options.ts";
+import { addressOf, nativeOf, settingsOf } from "../src/options.ts";
 
 const url = "mqtt://localhost";
 
@@ -25,12 +25,25 @@ describe("the options of a connection", () => {
     expect(place).toBe("mqtt://one:1884, wss://two");
   });
 
+  test("sign in as the URL says, unescaped, and clientOptions have the last word", () => {
+    const urls = ["mqtts://an%40n:a%3Ab%3Ac@one", "mqtts://bob:other@two"];
+
+    expect(settingsOf({ url: urls }).clientOptions).toEqual({ username: "an@n", password: "a:b:c" });
+    expect(settingsOf({ url: urls, clientOptions: { password: "better" } }).clientOptions).toEqual({
+      username: "an@n",
+      password: "better",
+    });
+    expect(settingsOf({ url: "mqtt://one" }).clientOptions).toEqual({});
+    expect(addressOf("mqtts://ann:secret@one:1/path?a=b")).toBe("mqtts://one:1/path?a=b");
+  });
+
   const refused: readonly (readonly [option: string, given: object])[] = [
     ["url", { url: "http://user:secret@localhost" }],
     ["url", { url: "secret" }],
     ["url", { url: [] }],
     ["url", { url: undefined }],
     ["url", { url: "mqtt://localhost?clientId=secret" }],
+    ["url", { url: "mqtt://ann:secret%@localhost" }],
     ["clientOptions", { clientOptions: null }],
     ["clientId", { clientId: "" }],
     ["clientId", { clientId: "a/b" }],
