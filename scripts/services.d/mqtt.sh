@@ -37,8 +37,7 @@ CONF
 }
 
 write_security() {
-  (umask 077 && echo "$EVENT_DRIVER_USER:$EVENT_DRIVER_PASSWORD" >passwords)
-  mosquitto_passwd -U passwords
+  mosquitto_passwd -c -b passwords "$EVENT_DRIVER_USER" "$EVENT_DRIVER_PASSWORD"
   cat >>mosquitto.conf <<CONF
 cafile $EVENT_DRIVER_TLS/authority.pem
 certfile $EVENT_DRIVER_TLS/certificate.pem
