@@ -139,7 +139,7 @@ function clientOf(urls: Urls, { clientOptions, client }: RabbitmqConnectionOptio
   return {
     // What differs from the client's own: frames as large as the broker takes them, sent at once, and less time until it is noticed that nobody is there.
     frameMax,
-    noDelay: false,
+    noDelay: true,
     heartbeat: 20,
     retryLow: 100,
     retryHigh: 10_000,
