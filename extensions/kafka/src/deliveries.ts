@@ -18,7 +18,9 @@ export interface DeliveriesOptions {
   readonly onMessage: ((message: Message) => void) | undefined;
   /** Called with what is done with; `finish` or `again` has to follow. */
   readonly onAck: (partition: Partition, entry: Entry, message: Message) => void;
-  /** Called when there may be room for more. */
+  /** Of each partition so many records are to be there, while its log has some. */
+  readonly refillBelow: number;
+  /** Called when a partition has fewer than that. */
   readonly onRoom: () => void;
 }
 
@@ -44,7 +46,10 @@ const turn = 16;
 /** Hands over what was fetched, as much of it as may be unsettled at once. */
 export class Deliveries {
   readonly #options: DeliveriesOptions;
-  readonly #partitions = new Set<Partition>();
+  #partitions: readonly Partition[] = [];
+  /** Whose turn it is, and how many of it were delivered in this turn. */
+  #place = 0;
+  #turns = 0;
   /** How to stop waiting for the first record of a partition to be due. */
   readonly #waits = new Map<Partition, () => void>();
   #inFlight = 0;
@@ -60,7 +65,7 @@ export class Deliveries {
   }
 
   add(partition: Partition): void {
-    this.#partitions.add(partition);
+    this.#partitions = [...this.#partitions, partition];
     partition.signal.addEventListener("abort", () => this.#drop(partition), { once: true });
   }
 
@@ -71,11 +76,11 @@ export class Deliveries {
     this.#waits.clear();
   }
 
-  /** Delivers what can be, as soon as whoever calls has finished. */
+  /** Delivers what can be, in the next turn of the event loop: all that is settled until then makes room at once, and answers can come in between. */
   pump(): void {
     if (this.#isAwake || this.#isStopped) return;
     this.#isAwake = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#isAwake = false;
       this.#pump();
     });
@@ -95,30 +100,42 @@ export class Deliveries {
     this.pump();
   }
 
+  /** Goes on with the partition whose turn it was: none of them has to wait until another has nothing left. */
   #pump(): void {
-    for (let hasMore = !this.#isStopped; hasMore;) {
-      hasMore = false;
-      for (const partition of this.#partitions) if (this.#deliverFrom(partition)) hasMore = true;
+    let isRoom = false;
+    for (let without = 0; without < this.#partitions.length && this.#canDeliver();) {
+      const partition = this.#partitions[this.#place];
+      if (partition !== undefined && this.#turns < turn && this.#deliverFrom(partition)) {
+        this.#turns += 1;
+        without = 0;
+        isRoom ||= partition.waiting < this.#options.refillBelow;
+        continue;
+      }
+      if (this.#turns === 0) without += 1;
+      this.#turns = 0;
+      this.#place = (this.#place + 1) % this.#partitions.length;
     }
-    this.#options.onRoom();
+    if (isRoom) this.#options.onRoom();
   }
 
-  /** Whether there may be more. */
+  #canDeliver(): boolean {
+    return !this.#isStopped && this.#inFlight < this.#options.maxInFlight;
+  }
+
+  /** Whether there was something. */
   #deliverFrom(partition: Partition): boolean {
-    for (let count = 0; count < turn; count += 1) {
-      if (this.#isStopped || !partition.isOpen || this.#inFlight >= this.#options.maxInFlight) return false;
-      const record = partition.peek();
-      if (record === undefined) return false;
-      const note = this.#options.retries?.noteOf(partition, record);
-      if (note?.isOurs && note.dueAt > this.#options.clock.now()) {
-        this.#wait(partition, note.dueAt);
-        return false;
-      }
-      const entry = partition.take();
-      if (entry === undefined) return false;
-      if (note?.isOurs === false) partition.tracker.finish(record.offset);
-      else this.#hand(partition, entry, note);
+    if (!partition.isOpen) return false;
+    const record = partition.peek();
+    if (record === undefined) return false;
+    const note = this.#options.retries?.noteOf(partition, record);
+    if (note?.isOurs && note.dueAt > this.#options.clock.now()) {
+      this.#wait(partition, note.dueAt);
+      return false;
     }
+    const entry = partition.take();
+    if (entry === undefined) return false;
+    if (note?.isOurs === false) partition.tracker.finish(record.offset);
+    else this.#hand(partition, entry, note);
     return true;
   }
 
@@ -159,7 +176,8 @@ export class Deliveries {
 
   /** What was delivered of it belongs to others again. */
   #drop(partition: Partition): void {
-    this.#partitions.delete(partition);
+    this.#partitions = this.#partitions.filter((each) => each !== partition);
+    this.#place = 0;
     this.#waits.get(partition)?.();
     this.#waits.delete(partition);
     this.#inFlight -= partition.unsettled;

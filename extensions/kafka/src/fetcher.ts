@@ -26,6 +26,8 @@ export interface FetcherOptions {
   readonly rack: string;
   /** So many records of a partition may wait before no more are fetched. */
   readonly ahead: number;
+  /** With fewer it is time to ask for more, of all that have room. */
+  readonly refillBelow: number;
   readonly clock: Clock;
   readonly onRecords: (partition: Partition, records: readonly LogRecord[], next: bigint) => void;
   /** The offset is not there any more, or not yet. */
@@ -41,7 +43,19 @@ interface Question {
   readonly offset: bigint;
 }
 
-/** While some partitions have enough, the others must not wait for long: what is fetched cannot be changed on the way. */
+/** What we know of a node. */
+interface Node {
+  /** A request is on its way to it. */
+  isAsked: boolean;
+  /** It is time to look after those that have nothing, though others still have enough. */
+  isLookDue: boolean;
+  cancelLook: (() => void) | undefined;
+}
+
+/**
+ * While some partitions have enough, a request for the others only must not be a long one, nor come often: what is asked cannot be changed on the way, and
+ * those that have enough now may soon need more.
+ */
 const shortWait = 50;
 const pauseAfterError = 200;
 /** A broker keeps nothing of a request for the next one. */
@@ -51,8 +65,7 @@ const noSession = { id: 0, epoch: -1 };
 export class Fetcher {
   readonly #options: FetcherOptions;
   readonly #partitions = new Set<Partition>();
-  /** The brokers that a request is on its way to. */
-  readonly #asked = new Set<number>();
+  readonly #nodes = new Map<number, Node>();
   #api: FetchApi | undefined;
   #isPlanning = false;
   #isAwake = false;
@@ -74,11 +87,14 @@ export class Fetcher {
   stop(): void {
     this.#isStopped = true;
     this.#cancelPause?.();
+    for (const { cancelLook } of this.#nodes.values()) cancelLook?.();
   }
 
   /** Fetches what there is room for, as soon as whoever calls has finished. */
   wake(): void {
-    if (this.#isStopped || this.#cancelPause !== undefined || !this.#canAsk()) return;
+    if (this.#isStopped || this.#cancelPause !== undefined) return;
+    const isDue = this.#byNode().map(([node, partitions]) => node === undefined || this.#isDue(node, partitions));
+    if (!isDue.includes(true)) return;
     this.#isAwake = true;
     if (!this.#isPlanning) void this.#plan();
   }
@@ -92,7 +108,9 @@ export class Fetcher {
         const api = (this.#api ??= await fetchApi(this.#options.consumer));
         const metadata = await this.#options.consumer.metadata({ topics: [...this.#options.topics] });
         this.#tellCounts(metadata);
-        for (const [node, partitions] of this.#roomByNode(metadata)) void this.#fetch(api, node, partitions, metadata);
+        for (const partition of this.#partitions) partition.node = nodeOf(partition, metadata);
+        for (const [node, partitions] of this.#byNode())
+          if (node !== undefined && !this.#isStopped && this.#isDue(node, partitions)) void this.#fetch(api, node, partitions, metadata);
       }
     } catch (error) {
       this.#pause(error);
@@ -100,62 +118,80 @@ export class Fetcher {
     this.#isPlanning = false;
   }
 
-  /** Whether a partition has room, and its broker is not busy with us, as far as we know. */
-  #canAsk(): boolean {
-    for (const partition of this.#partitions) {
-      if (this.#wants(partition) && (partition.node === undefined || !this.#asked.has(partition.node))) return true;
-    }
+  #byNode(): readonly (readonly [node: number | undefined, partitions: readonly Partition[]])[] {
+    const open = Array.from(this.#partitions).filter(({ isOpen }) => isOpen);
+    return [...Map.groupBy(open, ({ node }) => node)];
+  }
+
+  /** Whether it is time to ask a node; if it will be soon, we come back then. */
+  #isDue(id: number, partitions: readonly Partition[]): boolean {
+    const node = this.#nodeOf(id);
+    const wanting = partitions.filter((partition) => this.#wants(partition));
+    if (node.isAsked || wanting.length === 0) return false;
+    if (node.isLookDue || wanting.length === partitions.length || wanting.some((partition) => this.#isUrgent(partition))) return true;
+    node.cancelLook ??= this.#options.clock.after(shortWait, () => {
+      node.cancelLook = undefined;
+      node.isLookDue = true;
+      this.wake();
+    });
     return false;
   }
 
-  #wants(partition: Partition): boolean {
-    return partition.isOpen && partition.waiting < this.#options.ahead;
+  #wants({ waiting }: Partition): boolean {
+    return waiting < this.#options.ahead;
   }
 
-  #roomByNode(metadata: ClusterMetadata): Map<number, Partition[]> {
-    const byNode = new Map<number, Partition[]>();
-    for (const partition of this.#partitions) {
-      const node = partition.preferredReplica ?? metadata.topics.get(partition.topic)?.partitions[partition.index]?.leader;
-      partition.node = node;
-      if (node === undefined || this.#asked.has(node) || !this.#wants(partition)) continue;
-      const partitions = byNode.get(node) ?? [];
-      partitions.push(partition);
-      byNode.set(node, partitions);
-    }
-    return byNode;
+  /** Nothing has to be waited for, and there is not much left. */
+  #isUrgent({ waiting, next, end }: Partition): boolean {
+    return waiting < this.#options.refillBelow && next < end;
+  }
+
+  #nodeOf(id: number): Node {
+    const known = this.#nodes.get(id);
+    if (known !== undefined) return known;
+    const node: Node = { isAsked: false, isLookDue: false, cancelLook: undefined };
+    this.#nodes.set(id, node);
+    return node;
   }
 
   /** Never rejects. */
-  async #fetch(api: FetchApi, node: number, partitions: readonly Partition[], metadata: ClusterMetadata): Promise<void> {
-    this.#asked.add(node);
+  async #fetch(api: FetchApi, id: number, partitions: readonly Partition[], metadata: ClusterMetadata): Promise<void> {
+    const node = this.#nodeOf(id);
+    node.isAsked = true;
+    node.isLookDue = false;
+    node.cancelLook?.();
+    node.cancelLook = undefined;
+    const { maxWait } = this.#options.settings;
+    const wanting = partitions.filter((partition) => this.#wants(partition));
     try {
-      const questions = new Map(partitions.map((partition) => [nameOf(partition, api, metadata), { partition, offset: partition.next }]));
-      this.#read(await this.#ask(api, node, questions, metadata), questions);
+      const questions = new Map(wanting.map((partition) => [nameOf(partition, api, metadata), { partition, offset: partition.next }]));
+      const wait = wanting.length === partitions.length ? maxWait : Math.min(shortWait, maxWait);
+      this.#read(await this.#ask(api, id, questions, wait, metadata), questions);
     } catch (error) {
       // What is wrong with it may be that a broker has another version now, or that a replica has gone.
       this.#api = undefined;
-      for (const partition of partitions) partition.preferredReplica = undefined;
+      for (const partition of wanting) partition.preferredReplica = undefined;
       this.#options.consumer.clearMetadata();
       this.#pause(error);
     }
-    this.#asked.delete(node);
+    node.isAsked = false;
     this.wake();
   }
 
   async #ask(
     api: FetchApi,
-    node: number,
+    id: number,
     questions: ReadonlyMap<string, Question>,
+    wait: number,
     metadata: ClusterMetadata,
   ): Promise<readonly PartitionAnswer[]> {
     const { pool, settings, rack } = this.#options;
-    const { partitionBytes, maxWait, isolation } = settings;
-    const broker = metadata.brokers.get(node);
-    if (broker === undefined) throw new UserError(`the cluster does not know broker ${node} any more`);
-    const isAll = [...this.#partitions].every((partition) => this.#wants(partition));
+    const { partitionBytes, isolation } = settings;
+    const broker = metadata.brokers.get(id);
+    if (broker === undefined) throw new UserError(`the cluster does not know broker ${id} any more`);
     return api.async(
       await pool.get(broker),
-      isAll ? maxWait : Math.min(shortWait, maxWait),
+      wait,
       1,
       partitionBytes * questions.size,
       isolation === "committed" ? FetchIsolationLevels.READ_COMMITTED : FetchIsolationLevels.READ_UNCOMMITTED,
@@ -211,6 +247,11 @@ export class Fetcher {
       this.wake();
     });
   }
+}
+
+/** Where to fetch from. */
+function nodeOf({ preferredReplica, topic, index }: Partition, { topics }: ClusterMetadata): number | undefined {
+  return preferredReplica ?? topics.get(topic)?.partitions[index]?.leader;
 }
 
 /** A topic as a request names it. */

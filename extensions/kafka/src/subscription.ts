@@ -71,6 +71,7 @@ export class Subscription implements TransportSubscription {
         this.#transactions.add(partition, entry, message);
         this.#commitSoon();
       },
+      refillBelow: Math.ceil(request.maxInFlight / 2),
       onRoom: () => this.#fetcher.wake(),
     });
     this.#fetcher = new Fetcher({
@@ -80,6 +81,7 @@ export class Subscription implements TransportSubscription {
       settings: { ...settings.fetch, isolation },
       rack: settings.clientOptions.clientRack ?? "",
       ahead: request.maxInFlight,
+      refillBelow: Math.ceil(request.maxInFlight / 2),
       clock,
       onRecords: (partition, records, next) => {
         partition.append(records, next);
