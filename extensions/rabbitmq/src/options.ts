@@ -3,6 +3,7 @@ import type { ConnectionOptions } from "event-driver/streams";
 import type { ConnectionOptions as ClientOptions } from "rabbitmq-client";
 
 import { invalidOption } from "event-driver";
+import { isIP } from "node:net";
 
 import { frameMax, slots } from "./records.ts";
 
@@ -135,7 +136,6 @@ function urlsOf(url: unknown): Urls {
 
 function clientOf(urls: Urls, { clientOptions, client }: RabbitmqConnectionOptions): ClientOptions {
   const [first] = urls;
-  const tls = first.protocol === "amqps:" && { tls: true };
   return {
     // What differs from the client's own: frames as large as the broker takes them, sent at once, and less time until it is noticed that nobody is there.
     frameMax,
@@ -144,12 +144,27 @@ function clientOf(urls: Urls, { clientOptions, client }: RabbitmqConnectionOptio
     retryLow: 100,
     retryHigh: 10_000,
     ...(client !== undefined && { connectionName: client }),
-    ...(first.username !== "" && { username: decodeURIComponent(first.username), password: decodeURIComponent(first.password) }),
-    ...tls,
+    ...(first.username !== "" && { username: decoded(first.username), password: decoded(first.password) }),
     ...clientOptions,
-    vhost: decodeURIComponent(first.pathname.slice(1)) || "/",
+    ...(first.protocol === "amqps:" && { tls: tlsOf(urls, clientOptions?.tls) }),
+    vhost: decoded(first.pathname.slice(1)) || "/",
     ...(urls.length === 1 ? { hostname: hostOf(first), port: portOf(first) } : { hosts: urls.map(serverOf) }),
   };
+}
+
+/** The client tells a server no name to choose its certificate by, and several servers may have several names. */
+function tlsOf([first, ...others]: Urls, given: ClientOptions["tls"]): NonNullable<ClientOptions["tls"]> {
+  if (others.length > 0 || isIP(hostOf(first)) !== 0) return given || true;
+  return { servername: first.hostname, ...(typeof given === "object" && given) };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // What is wrong with it would show some of it.
+    throw invalid("url", "one with a part that cannot be decoded", "one where % of a user, a password or a virtual host is written as %25");
+  }
 }
 
 function serverOf(url: URL): string {

@@ -25,6 +25,7 @@ test.each<[string, RabbitmqConnectionOptions]>([
   ["partitions", { url, partitions: 61 }],
   ["partitions", { url, partitions: 2, singleActiveConsumer: true }],
   ["queueArguments", { url, queueArguments: JSON.parse("null") }],
+  ["url", { url: "amqp://anna:secret%@rabbit" }],
   ["clientOptions", { url, clientOptions: { heartbeat: -1 } }],
 ])("%s that is not allowed is refused", async (option, options) => {
   const error: unknown = await rabbitmqConnection(options).catch((reason: unknown) => reason);
@@ -49,10 +50,19 @@ test("user, password and virtual host are those of the url, unescaped", () => {
 });
 
 test("amqps means TLS on its own port, and what the client is given of TLS is kept", () => {
-  expect(settingsOf({ url: "amqps://rabbit" }).client).toMatchObject({ port: "5671", tls: true });
+  expect(settingsOf({ url: "amqps://10.0.0.1" }).client).toMatchObject({ port: "5671", tls: true });
   expect(settingsOf({ url: "amqps://rabbit", clientOptions: { tls: { servername: "other" } } }).client).toMatchObject({
     tls: { servername: "other" },
   });
+});
+
+test("a server is told the name that it is called by, as it may have several certificates", () => {
+  const tls = { ca: "of our own" };
+
+  expect(settingsOf({ url: "amqps://rabbit" }).client.tls).toEqual({ servername: "rabbit" });
+  expect(settingsOf({ url: "amqps://rabbit", clientOptions: { tls } }).client.tls).toEqual({ servername: "rabbit", ca: "of our own" });
+  expect(settingsOf({ url: "amqps://10.0.0.1", clientOptions: { tls } }).client.tls).toEqual(tls);
+  expect(settingsOf({ url: ["amqps://one", "amqps://two"], clientOptions: { tls } }).client.tls).toEqual(tls);
 });
 
 test("several servers are tried in turn, and named without their users", () => {
