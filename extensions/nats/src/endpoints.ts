@@ -43,7 +43,7 @@ export function endpointsOf(factory: string, options: NatsServerOptions): Endpoi
   if (!isSubject(apiPrefix)) throw invalidOption(factory, "apiPrefix", apiPrefix, "a subject without wildcards");
   // The client passes over all of a URL but its host and its port.
   const servers = urls.map(({ hostname, port }) => `${hostname}:${port || "4222"}`);
-  return { servers, clientOptions: withIdentity({ ...signInOf(urls), ...clientOptions }, urls), connectTimeout, apiPrefix };
+  return { servers, clientOptions: withIdentity({ ...signInOf(factory, urls), ...clientOptions }, urls), connectTimeout, apiPrefix };
 }
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
@@ -69,14 +69,23 @@ function parsed(factory: string, url: unknown): URL {
   );
 }
 
-function signInOf(urls: readonly URL[]): NodeConnectionOptions {
+function signInOf(factory: string, urls: readonly URL[]): NodeConnectionOptions {
   const user = urls.find(({ username }) => username !== "");
-  const name = decodeURIComponent(user?.username ?? "");
-  const password = decodeURIComponent(user?.password ?? "");
+  const name = decoded(factory, user?.username ?? "");
+  const password = decoded(factory, user?.password ?? "");
   return {
     ...(name !== "" && (password === "" ? { token: name } : { user: name, pass: password })),
     ...(urls.some(({ protocol }) => protocol === "tls:") && { tls: {} }),
   };
+}
+
+function decoded(factory: string, part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // What is wrong with it would show some of it.
+    throw invalidOption(factory, "url", "one with a user or a password that cannot be decoded", "one where % is written as %25");
+  }
 }
 
 /** The client takes a server that is given by its IP address for one that is called localhost, so its certificate is compared here. */

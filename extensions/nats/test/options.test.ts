@@ -22,10 +22,24 @@ test("tls:// asks for TLS, and clientOptions have the last word", () => {
   expect(settingsOf({ url: "tls://one" }).clientOptions).toEqual({ tls: {} });
 });
 
+test("the certificate of a server that is given by its address is compared with that address", () => {
+  const { tls } = settingsOf({ url: ["tls://10.0.0.1", "tls://[::1]"] }).clientOptions;
+  const check: unknown = Reflect.get(tls ?? {}, "checkServerIdentity");
+  if (typeof check !== "function") throw new Error("nothing compares certificates");
+  const certificateOf = (address: string): object => ({ subject: {}, subjectaltname: `IP Address:${address}` });
+
+  // The client gives this name for every address.
+  expect(check("localhost", certificateOf("10.0.0.1"))).toBeUndefined();
+  expect(check("localhost", certificateOf("::1"))).toBeUndefined();
+  expect(check("localhost", certificateOf("10.0.0.2"))).toMatchObject({ code: "ERR_TLS_CERT_ALTNAME_INVALID" });
+  expect(check("other", certificateOf("10.0.0.1"))).toMatchObject({ code: "ERR_TLS_CERT_ALTNAME_INVALID" });
+});
+
 const bad: readonly [option: string, options: NatsConnectionOptions][] = [
   ["url", { url: [] }],
   ["url", { url: "" }],
   ["url", { url: "http://localhost" }],
+  ["url", { url: "nats://ann:secret%@localhost" }],
   ["connectTimeout", { url, connectTimeout: 0 }],
   ["publishTimeout", { url, publishTimeout: Infinity }],
   ["apiPrefix", { url, apiPrefix: "$JS.*" }],
