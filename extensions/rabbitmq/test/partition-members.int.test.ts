@@ -145,6 +145,21 @@ suite("members of a name with partitions", () => {
   });
 });
 
+suite("a member that leaves while the broker is out of reach", () => {
+  test("does not wait for it, and says that what it had stays there", async () => {
+    const proxy = await toxicProxy(services.rabbitmq.url);
+    onTestFinished(() => proxy.remove());
+    const [{ connection }, stream] = [await member(proxy.url), crypto.randomUUID()];
+    const subscription = await connection.subscribe(stream, collector().handle);
+    await proxy.cut();
+    await until(() => expect(connection.status().state).toBe("reconnecting"));
+    // Some looks at its share, which nobody answers.
+    await setTimeout(rounds);
+
+    await expect(subscription.unsubscribe()).rejects.toMatchObject({ code: "ERR_TOPOLOGY", message: expect.stringContaining(stream) });
+  });
+});
+
 interface Member {
   readonly connection: Connection<RabbitmqNative>;
   /** The partitions that it was told it has. */

@@ -169,6 +169,7 @@ class Share implements PartitionShare {
       this.#giveUpAbove(share);
       await this.#takeUpTo(share);
     } catch (error) {
+      if (this.#isStopped) return;
       this.#warn(error, {}, "how many share the partitions was not found out; this member keeps what it has and asks again");
     }
   }
@@ -205,7 +206,7 @@ class Share implements PartitionShare {
       if (!this.#isStopped) return partition;
       await this.#giveUp(holding);
     } catch (error) {
-      this.#warn(error, { partition }, "a partition was not taken; it is tried again");
+      if (!this.#isStopped) this.#warn(error, { partition }, "a partition was not taken; it is tried again");
     }
     return undefined;
   }

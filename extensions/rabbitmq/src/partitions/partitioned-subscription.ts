@@ -82,8 +82,8 @@ export class PartitionedSubscription implements TransportSubscription {
       this.#warn(undefined, "a name was made without partitions, so one of its members works; unsubscribe it to have it divided");
     this.#share = partitionShare({
       count,
-      standing: () => this.#membership.standing(),
-      take: (partition, lost) => this.#take(parts, partition, lost),
+      standing: () => this.#unlessLeaving(this.#membership.standing()),
+      take: (partition, lost) => this.#unlessLeaving(this.#take(parts, partition, lost)),
       onChange: ({ gained, lost }) => onRebalance(gained, lost),
       logger: { warn: (fields, text) => logger.warn({ stream: request.stream, name: request.name, ...fields }, text) },
       clock,
@@ -96,6 +96,19 @@ export class PartitionedSubscription implements TransportSubscription {
       () => this.#membership.countWaiting(),
       (error) => this.#warn(error, "how much waits for a name was not counted"),
     );
+  }
+
+  /** While the broker is out of reach it is not answered, and leaving cannot wait for that. What is taken after all is given back. */
+  async #unlessLeaving<Answer>(asked: Promise<Answer>): Promise<Answer> {
+    const { signal } = this.#leaving;
+    const left = Promise.withResolvers<never>();
+    const leave = (): void => left.reject(signal.reason);
+    signal.addEventListener("abort", leave, { once: true });
+    try {
+      return await Promise.race([asked, left.promise]);
+    } finally {
+      signal.removeEventListener("abort", leave);
+    }
   }
 
   /** Who had it before may not be done: then the broker still counts its consumer. */
