@@ -94,7 +94,7 @@ export interface ClaimRules {
   /** Tells claims when to renew themselves, all of them by one timer: one for each would cost more than to write the claim down. */
   readonly renewals: Races;
   /** How an entry with this record is written: when it is due, and when it may go. */
-  readonly writing: (record: ClaimRecord, now: number, expected: Revision, signal?: AbortSignal) => PersistOptions;
+  readonly writing: (record: ClaimRecord, expected: Revision, signal?: AbortSignal) => PersistOptions;
 }
 
 /** How a plain record begins, by its phase: made once, for a text that is put together keeps all its parts. */

@@ -54,8 +54,7 @@ export function startClaim(
     ...(previous && kept(previous.record)),
     ...start.kept,
   };
-  const options = rules.writing(record, now, previous?.revision ?? "absent", liveSignal(ctx));
-  return rules.store.persist(encodeClaim(key, rules.source, record), options).then(
+  return persist(rules, key, record, previous?.revision ?? "absent", liveSignal(ctx)).then(
     (revision) => ({ claim: new Claim(rules, ctx, key, record, revision) }),
     async (error: unknown) => {
       const found = await readBack(rules, ctx, key, error);
@@ -82,7 +81,7 @@ export async function changeClaim(
   const owner = rules.nameOwner();
   const record: ClaimRecord = { ...found.record, ...change, owner, token: tokenOf(owner, 1), writtenAt: now };
   try {
-    await rules.store.persist(encodeClaim(key, rules.source, record), rules.writing(record, now, found.revision));
+    await persist(rules, key, record, found.revision);
     return true;
   } catch (error) {
     if (isRevisionConflict(error)) return false;
@@ -160,10 +159,10 @@ export class Claim implements Timed {
   }
 
   /** Lets others claim it at once. Not insisted on: where it cannot be recorded, the lease runs out. */
-  async release(change: Partial<ClaimRecord> = {}): Promise<void> {
+  async release(): Promise<void> {
     this.#place.leave();
     try {
-      await this.#write(() => ({ ...change, phase: "released" }), 0);
+      await this.#write(() => ({ phase: "released" }), 0);
     } catch (error) {
       this.#ctx.logger.warn({ err: error, key: this.key }, "a claim was not released, and waits for the end of its lease");
     }
@@ -197,8 +196,7 @@ export class Claim implements Timed {
         if (this.#lost) throw this.#lost;
         const record = this.#next(change(this.#record), now);
         try {
-          const { store, source, writing } = this.#rules;
-          return this.#landed(record, await store.persist(encodeClaim(this.key, source, record), writing(record, now, this.#revision)));
+          return this.#landed(record, await persist(this.#rules, this.key, record, this.#revision));
         } catch (error) {
           if (await this.#hasLanded(record, error)) return;
           if (!isRetryable(error) || clock.now() + pause >= giveUpAt) throw error;
@@ -249,6 +247,10 @@ export class Claim implements Timed {
 
 function leaseLost(key: string, what: string, cause?: unknown): EventDriverError {
   return new EventDriverError("ERR_LEASE_LOST", { message: `the claim on ${quote(key)} ${what}`, retryable: true, cause });
+}
+
+function persist(rules: ClaimRules, key: string, record: ClaimRecord, expected: Revision, signal?: AbortSignal): Promise<Revision> {
+  return rules.store.persist(encodeClaim(key, rules.source, record), rules.writing(record, expected, signal));
 }
 
 async function readBack(rules: ClaimRules, ctx: Context, key: string, error: unknown): Promise<FoundClaim | undefined> {

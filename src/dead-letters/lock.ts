@@ -23,7 +23,7 @@ export function locksIn(store: EventStore): Lock {
     skewAllowance: 1_000,
     nameOwner: ownerNames(),
     renewals: new Races(),
-    writing: (_record, now, expected, signal) => ({ expected, signal, expiresAt: now + remembered }),
+    writing: ({ writtenAt }, expected, signal) => ({ expected, signal, expiresAt: writtenAt + remembered }),
   };
   return async (ctx, name, work) => {
     const found = await findClaim(rules, ctx, name);

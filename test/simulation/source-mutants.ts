@@ -169,8 +169,8 @@ export const sourcePatches: Readonly<Record<string, readonly SourcePatch[]>> = {
   "claims that never go": [
     {
       file: "handlers/idempotency/idempotency.ts",
-      find: 'expiresAt: now + retention + (phase === "done" || phase === "failed" ? 0 : lease),',
-      replace: '...((phase === "done" || phase === "failed") && { expiresAt: now + retention }),',
+      find: 'expiresAt: writtenAt + retention + (phase === "done" || phase === "failed" ? 0 : lease),',
+      replace: '...((phase === "done" || phase === "failed") && { expiresAt: writtenAt + retention }),',
     },
   ],
 };

@@ -123,10 +123,10 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
     nameOwner: ownerNames(),
     renewals: new Races(),
     // One that is under way goes too, long after its lease: its senders may have given up, and nobody else would ever remove it.
-    writing: ({ phase }, now, expected, signal) => ({
+    writing: ({ phase, writtenAt }, expected, signal) => ({
       expected,
       signal,
-      expiresAt: now + retention + (phase === "done" || phase === "failed" ? 0 : lease),
+      expiresAt: writtenAt + retention + (phase === "done" || phase === "failed" ? 0 : lease),
     }),
   };
 

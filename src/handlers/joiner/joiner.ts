@@ -146,7 +146,7 @@ function onceJoiner(options: JoinerOptions): Handler<Message, Message, ClaimCont
       skewAllowance,
       nameOwner: ownerNames(),
       renewals: new Races(),
-      writing: (record, now, expected, signal) => ({ expected, signal, dueAt: now + (isOver(record) ? retention : lease) }),
+      writing: (record, expected, signal) => ({ expected, signal, dueAt: record.writtenAt + (isOver(record) ? retention : lease) }),
     },
   };
   let sweptAt = -Infinity;
