@@ -17,15 +17,16 @@ import { type Clock, EventDriverError, identityOf, type Logger, type Message, qu
 
 import type { Link } from "./link.ts";
 import type { NatsNative, Settings } from "./options.ts";
+import type { Topology } from "./topology.ts";
 
 import { Budget } from "./budget.ts";
 import { encodeName } from "./names.ts";
 import { Outbox } from "./outbox.ts";
 import { leaseSubjects } from "./partitions/leases.ts";
 import { PartitionedSubscription } from "./partitions/partitioned-subscription.ts";
+import { type Place, positionName, subjectFor } from "./positions.ts";
 import { Presence } from "./presence.ts";
 import { Puller } from "./puller.ts";
-import { type Place, positionName, subjectFor, type Topology } from "./topology.ts";
 
 /** What JetStream can do where streams have no partitions. */
 export const natsFeatures: ConnectionFeatures = {

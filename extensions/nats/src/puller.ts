@@ -7,11 +7,13 @@ import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-d
 import type { Budget, Spender } from "./budget.ts";
 import type { Link } from "./link.ts";
 import type { Tenure } from "./partitions/tenure.ts";
-import type { Position, Topology } from "./topology.ts";
+import type { Position } from "./positions.ts";
+import type { Topology } from "./topology.ts";
 
-import { deliveryInfo, Flight, Flights, type Settling } from "./deliveries.ts";
+import { deliveryInfo, Flight, Flights } from "./deliveries.ts";
 import { headersOf } from "./message-headers.ts";
 import { defaultAckWait, type NatsNative } from "./options.ts";
+import { notAcknowledged, Settler } from "./settler.ts";
 
 /** Who shares a position. */
 export interface Membership {
@@ -40,11 +42,6 @@ export interface PullerOptions {
   readonly onEnded: () => void;
 }
 
-const encoder = new TextEncoder();
-const acknowledged = encoder.encode("+ACK");
-const inProgress = encoder.encode("+WPI");
-const notAcknowledged = encoder.encode("-NAK");
-
 /** Milliseconds for which one request for messages stands. */
 const requestExpires = 30_000;
 /** The same where others wait for their turn to ask. */
@@ -59,10 +56,11 @@ const lagEvery = 1_000;
  *
  * It asks by itself, not by the client's `consume`: that one asks anew for what it has handed over, settled or not, so that nothing bounds what is unsettled.
  */
-export class Puller implements TransportSubscription, Settling, Spender {
+export class Puller implements TransportSubscription, Spender {
   readonly #options: PullerOptions;
   readonly #ackWait: number;
   readonly #flights: Flights;
+  readonly #settler: Settler;
   readonly #stopListening: () => void;
   #inbox: Subscription | undefined;
   /** How many messages were asked for and have not come. */
@@ -84,6 +82,7 @@ export class Puller implements TransportSubscription, Settling, Spender {
     this.#options = options;
     this.#ackWait = request.ackWait ?? defaultAckWait;
     this.#flights = new Flights({ clock, ackWait: this.#ackWait, onLanded: () => this.#onLanded() });
+    this.#settler = new Settler({ link, clock, flights: this.#flights, tenure });
     this.#stopListening = link.listen({ onUp: () => void this.#renew() });
     budget.join(this);
     if (tenure === undefined) this.#begin();
@@ -133,42 +132,6 @@ export class Puller implements TransportSubscription, Settling, Spender {
     else this.#refillSoon();
   }
 
-  ack(flight: Flight): Promise<void> {
-    if (!this.#flights.land(flight)) return Promise.resolve();
-    return this.#options.link.say(flight.reply, acknowledged).catch((error: unknown) => this.#sayAgain(flight, acknowledged, error));
-  }
-
-  async release(flight: Flight, delay: number): Promise<void> {
-    if (!this.#flights.land(flight)) return;
-    if (delay > 0) this.#options.tenure?.postpone(flight.sequence, delay);
-    // Who is out of reach need not be told: the broker takes it back by itself.
-    const word = delay > 0 ? encoder.encode(`-NAK {"delay":${nanos(Math.ceil(delay))}}`) : notAcknowledged;
-    await this.#options.link.say(flight.reply, word);
-  }
-
-  async extend(flight: Flight): Promise<void> {
-    if (!this.#flights.has(flight)) return;
-    const { link, clock } = this.#options;
-    const extendedAt = clock.now();
-    await link.say(flight.reply, inProgress);
-    this.#flights.extend(flight, extendedAt);
-  }
-
-  /** Sends a last word until the broker has it or the message back. */
-  async #sayAgain(flight: Flight, word: Uint8Array, failure: unknown): Promise<void> {
-    const { link, clock } = this.#options;
-    for (let error = failure; ;) {
-      const left = flight.endsAt - clock.now();
-      if (left <= 0 || link.isClosed) throw error;
-      await link.up(left);
-      try {
-        return await link.say(flight.reply, word);
-      } catch (again) {
-        error = again;
-      }
-    }
-  }
-
   #begin(): void {
     const { link, logger, sink, request, clock } = this.#options;
     const subject = createInbox();
@@ -200,7 +163,7 @@ export class Puller implements TransportSubscription, Settling, Spender {
     if (tenure?.isNext(info.delivery) === false) return void this.#renew();
     const record = binding.read({ headers: headersOf(msg), body: msg.data }, { stream: request.stream, position: String(info.sequence) });
     const endsAt = clock.now() + this.#ackWait;
-    const flight = new Flight(record, { reply, info, endsAt, partition: tenure?.partition, settling: this });
+    const flight = new Flight(record, { reply, info, endsAt, partition: tenure?.partition, settling: this.#settler });
     this.#last = Math.max(this.#last, info.sequence);
     this.#flights.add(flight);
     this.#tellLag(info.pending);

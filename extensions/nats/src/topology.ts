@@ -10,44 +10,15 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from "@nats-io/jetstream";
-import { millis, nanos } from "@nats-io/transport-node";
-import { EventDriverError, invalidOption, isEventDriverError, quote } from "event-driver";
-import { partitionOf } from "event-driver/streams";
+import { nanos } from "@nats-io/transport-node";
+import { EventDriverError, isEventDriverError, quote } from "event-driver";
 
 import type { Link } from "./link.ts";
 
 import { encodeName } from "./names.ts";
-import {
-  defaultAckWait,
-  defaultDuplicateWindow,
-  isPartitions,
-  type NatsNative,
-  type NatsPlace,
-  nativeOf,
-  type Settings,
-} from "./options.ts";
+import { defaultDuplicateWindow, isPartitions, type NatsNative, type Settings } from "./options.ts";
 import { leaseStream, leaseSubjects } from "./partitions/leases.ts";
-
-/** Where a stream is at the broker, complete. */
-export interface Place {
-  /** As the user of the connection calls it. */
-  readonly stream: string;
-  /** The JetStream stream. */
-  readonly name: string;
-  readonly subject: string;
-  /** How many the stream has, 1 for none: what the options say, and where they do not, what the stream says when it has been looked at. */
-  partitions: number | undefined;
-  readonly settings: NatsPlace;
-}
-
-/** A position, as it is at the broker. */
-export interface Position {
-  readonly place: Place;
-  readonly name: string;
-  /** Whether it ends with its last subscription. */
-  readonly isTransient: boolean;
-  readonly config: Partial<ConsumerConfig>;
-}
+import { type Place, type Position, positionConfig, positionName, problemOf, subjectOf } from "./positions.ts";
 
 /** What JetStream says when something of that name exists with other settings. */
 const streamNameInUse = 10058;
@@ -130,7 +101,7 @@ export class Topology {
     const found = await this.info(place, name);
     const { config } =
       found === undefined ? await this.#makePosition(request, place, name, wanted) : await this.#adapted(place, found, wanted);
-    const problem = problemOf(config, wanted);
+    const problem = problemOf(config, wanted, partition);
     if (problem !== undefined) throw unfit(place, `has a consumer ${quote(name)} that ${problem}`);
     return { place, name, isTransient: config.durable_name === undefined, config: wanted };
   }
@@ -227,55 +198,6 @@ export function isFinal(error: unknown): boolean {
   return isEventDriverError(error) && (error.code === "ERR_TOPOLOGY" || error.code === "ERR_CONNECTION_CLOSED");
 }
 
-/** The name of a position, at the broker. */
-export function positionName(name: string, partition: number | undefined): string {
-  return partition === undefined ? encodeName(name) : `${encodeName(name, 120)}-p${partition}`;
-}
-
-/** Where a message is published to. */
-export function subjectFor(place: Place, key: string): string {
-  const { partitions = 1 } = place;
-  return subjectOf(place, partitions > 1 ? partitionOf(key, partitions) : undefined);
-}
-
-function subjectOf({ subject }: Place, partition: number | undefined): string {
-  return partition === undefined ? subject : `${subject}.${partition}`;
-}
-
-function positionConfig(request: SubscribeRequest<NatsNative>, place: Place, partition: number | undefined): Partial<ConsumerConfig> {
-  const name = positionName(request.name, partition);
-  const { filterSubjects, inactiveThreshold } = nativeOf(request.native);
-  if (partition !== undefined && filterSubjects !== undefined)
-    throw invalidOption("subscribe", "native.filterSubjects", filterSubjects, "none where a stream has partitions");
-  return {
-    name,
-    ...(request.durable ? { durable_name: name } : { inactive_threshold: nanos(inactiveThreshold) }),
-    ...(filterSubjects === undefined ? { filter_subject: subjectOf(place, partition) } : { filter_subjects: [...filterSubjects] }),
-    ...startOf(request.backfill),
-    ack_policy: "explicit",
-    ack_wait: nanos(request.ackWait ?? defaultAckWait),
-    max_deliver: -1,
-    // The bound of each subscription is what it asks for. One message at a time is kept by the broker too, whoever asks.
-    max_ack_pending: request.exclusive ? 1 : -1,
-  };
-}
-
-function startOf(backfill: SubscribeRequest<NatsNative>["backfill"]): Partial<ConsumerConfig> {
-  if (backfill === true) return { deliver_policy: "all" };
-  if (backfill === false) return { deliver_policy: "new" };
-  if (backfill instanceof Date) return { deliver_policy: "by_start_time", opt_start_time: backfill.toISOString() };
-  return { deliver_policy: "by_start_sequence", opt_start_seq: sequenceOf(backfill.position) };
-}
-
-function sequenceOf(position: string): number {
-  const sequence = Number(position);
-  if (Number.isSafeInteger(sequence) && sequence >= 1) return sequence;
-  throw new EventDriverError("ERR_INVALID_OPTION", {
-    message: `subscribe: backfill.position is ${quote(position)}, allowed is the position of a delivery, a whole number from 1`,
-    retryable: false,
-  });
-}
-
 /** Whether a subject with wildcards takes one without. */
 function covers(pattern: string, subject: string): boolean {
   const tokens = subject.split(".");
@@ -283,17 +205,6 @@ function covers(pattern: string, subject: string): boolean {
   if (parts.at(-1) === ">")
     return tokens.length >= parts.length && parts.slice(0, -1).every((part, index) => part === "*" || part === tokens[index]);
   return tokens.length === parts.length && parts.every((part, index) => part === "*" || part === tokens[index]);
-}
-
-/** Why messages would get lost with a consumer that somebody else has made. */
-function problemOf(config: ConsumerConfig, wanted: Partial<ConsumerConfig>): string | undefined {
-  if (config.deliver_subject !== undefined) return "is pushed to, and not pulled";
-  if (config.ack_policy !== "explicit") return `has the ack policy ${quote(config.ack_policy)}, and not "explicit"`;
-  if ((config.max_deliver ?? -1) > 0)
-    return `gives up after ${config.max_deliver} deliveries; let max_deliver be -1, and deadLetter decide`;
-  if ((config.ack_wait ?? 0) < (wanted.ack_wait ?? 0))
-    return `has an ack wait of ${millis(config.ack_wait ?? 0)} ms, shorter than the timeout that is asked for`;
-  return undefined;
 }
 
 function missing({ stream }: Place, what: string): EventDriverError {

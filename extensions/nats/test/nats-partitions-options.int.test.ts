@@ -220,13 +220,11 @@ suite("a stream of NATS that has partitions", () => {
       allow_msg_ttl: true,
     });
     await expect(subscribing()).rejects.toMatchObject(missing("orders-p"));
-    for (const partition of [0, 1])
-      await consumers.add("orders", {
-        durable_name: `orders-p${partition}`,
-        filter_subject: `orders.${partition}`,
-        ack_policy: "explicit",
-        ack_wait: 30e9,
-      });
+    const position = { ack_policy: "explicit", ack_wait: 30e9 } as const;
+    await consumers.add("orders", { ...position, durable_name: "orders-p0", filter_subject: "orders.0" });
+    await consumers.add("orders", { ...position, durable_name: "orders-p1" });
+    await expect(subscribing()).rejects.toMatchObject(missing("orders.1"));
+    await consumers.update("orders", "orders-p1", { filter_subject: "orders.1" });
     await subscribing();
     await connection.publish("orders", message("order-1", "1"));
 

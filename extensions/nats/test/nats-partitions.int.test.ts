@@ -13,12 +13,13 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test, vi } from "vitest";
 
+import { ownBroker } from "../../../test/broker-process.ts";
 import { services, suiteWith } from "../../../test/services.ts";
 import { type ToxicProxy, toxicProxy } from "../../../test/toxic-proxy.ts";
 import { disorder, type Entry, workOn } from "./work-log.ts";
 
 const suite = await suiteWith("nats", "toxiproxy");
-const url = services.nats.url;
+const sharedUrl = services.nats.url;
 const patience = { timeout: 50_000, interval: 10 };
 
 suite("members of a name whose stream has partitions", () => {
@@ -55,6 +56,25 @@ suite("members of a name whose stream has partitions", () => {
     await world.allDone();
 
     expect(disorder(world.entries, new Set(["first", "second"]))).toEqual([]);
+  });
+
+  test("keep every key in order when the broker is killed and started again, and nothing is lost", async () => {
+    const broker = await ownBroker("nats");
+    onTestFinished(() => broker.stop());
+    const world = await opened({ partitions: 6, url: broker.url });
+    await world.join("first");
+    await world.join("second");
+    await world.publishUntil(() => world.worked().size === 2);
+
+    for (const member of ["first", "second"]) {
+      const before = world.entriesOf(member).length;
+      await broker.kill();
+      await broker.restart();
+      await world.publishUntil(() => world.entriesOf(member).length > before + 200);
+    }
+    await world.allDone();
+
+    expect(disorder(world.entries)).toEqual([]);
   });
 
   test("one that has to give something up finishes what it has begun of it before another one begins", async () => {
@@ -116,12 +136,12 @@ suite("members of a name whose stream has partitions", () => {
 
   test.each(breaks)("one that is %s stops before another one begins, and goes on when it is back", async (_how, breaking) => {
     const world = await opened({ partitions: 4 });
-    const route = await toxicProxy(url);
+    const route = await toxicProxy(sharedUrl);
     onTestFinished(() => route.remove());
     const happened: string[] = [];
     const [first, second] = await Promise.all([
       connected({ url: route.url, stream: { partitions: 4 } }),
-      connected({ url, stream: { partitions: 4 } }),
+      connected({ url: sharedUrl, stream: { partitions: 4 } }),
     ]);
     await first.subscribe(world.stream, async ({ signal }) => {
       happened.push("first begins");
@@ -145,7 +165,7 @@ suite("members of a name whose stream has partitions", () => {
 
   test("one that is back before its time is over keeps what it has", async () => {
     const world = await opened({ partitions: 4 });
-    const route = await toxicProxy(url);
+    const route = await toxicProxy(sharedUrl);
     onTestFinished(() => route.remove());
     const connection = await connected({ url: route.url, stream: { partitions: 4 } });
     const changes: unknown[] = [];
@@ -189,9 +209,10 @@ interface World {
   readonly spawn: (member: string) => Promise<{ readonly kill: () => Promise<void> }>;
 }
 
-async function opened({ partitions }: { readonly partitions: number }): Promise<World> {
+/** The work is at a broker of its own where that is given; what has been done is told to the shared one. */
+async function opened({ partitions, url = sharedUrl }: { readonly partitions: number; readonly url?: string }): Promise<World> {
   const [stream, log] = [randomUUID(), randomUUID()];
-  const [journal, publisher] = await Promise.all([connected({ url }), connected({ url, stream: { partitions } })]);
+  const [journal, publisher] = await Promise.all([connected({ url: sharedUrl }), connected({ url, stream: { partitions } })]);
   const entries: Entry[] = [];
   await journal.subscribe(log, async (_ctx, { content }) => void entries.push(JSON.parse(String(content))), { concurrency: 1 });
   // So that what is published before the first member has come is not missed.

@@ -16,8 +16,9 @@ import { randomUUID } from "node:crypto";
 
 import type { Link } from "../link.ts";
 import type { NatsNative } from "../options.ts";
+import type { Position } from "../positions.ts";
 import type { Presence } from "../presence.ts";
-import type { Position, Topology } from "../topology.ts";
+import type { Topology } from "../topology.ts";
 
 import { Budget } from "../budget.ts";
 import { Puller } from "../puller.ts";
