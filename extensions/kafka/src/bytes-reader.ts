@@ -46,16 +46,18 @@ export class BytesReader {
 
   /** Whether the field says this text. */
   isField(text: string): boolean {
-    const length = this.to - this.from;
-    if (text.length !== length) return false;
-    for (let index = 0; index < length; index += 1) if (this.bytes[this.from + index] !== text.charCodeAt(index)) return false;
+    const { bytes, from, to } = this;
+    if (text.length !== to - from) return false;
+    // From the end: ids and times that differ mostly do so there.
+    for (let at = to - 1, index = text.length - 1; index >= 0; at -= 1, index -= 1) if (bytes[at] !== text.charCodeAt(index)) return false;
     return true;
   }
 
   /** The field as text where it is ASCII, else as bytes. */
   textOrBytes(): string | Uint8Array {
-    for (let index = this.from; index < this.to; index += 1) if ((this.bytes[index] ?? 0) >= 0x80) return this.view();
-    return this.bytes.toString("latin1", this.from, this.to);
+    const { bytes, from, to } = this;
+    for (let at = from; at < to; at += 1) if ((bytes[at] ?? 0) >= 0x80) return this.view();
+    return bytes.toString("latin1", from, to);
   }
 
   /** The field as bytes, which are not copied. */
