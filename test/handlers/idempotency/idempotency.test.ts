@@ -106,6 +106,19 @@ test("a message that was first seen without a fingerprint is a duplicate when th
   expect(delivery.ended).toBe("duplicate");
 });
 
+test("the fingerprint that a message was first seen with is kept by whoever takes it over without one", async () => {
+  const store = memoryEventStore();
+  const first = setUp({ store, fingerprint: () => "first" }, failingOnce(new Error("charge: timed out")));
+  await expect(deliver(first.orders, first.clock, event("orders"))).rejects.toMatchObject({ retryable: true });
+  const without = setUp({ store: workerOn(store).store });
+  await deliver(without.orders, without.clock, event("orders"));
+  const last = setUp({ store: workerOn(store).store, fingerprint: () => "another" });
+
+  const changed = deliver(last.orders, last.clock, event("orders"));
+
+  await expect(changed).rejects.toMatchObject({ code: "ERR_PAYLOAD_MISMATCH" });
+});
+
 test("a retryable failure lets the next delivery run the message again at once", async () => {
   const { orders, handled, clock } = setUp({}, failingOnce(new Error("charge: timed out")));
 
