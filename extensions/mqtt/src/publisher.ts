@@ -51,6 +51,8 @@ export class Publisher {
   /** What was sent to nobody, and is sent again soon. */
   readonly #unheard = new Map<Waiting, () => void>();
   #window = 0;
+  /** Whether what waits goes out in this turn anyway. */
+  #isSending = false;
   #connections = 0;
   #recoveredAt = 0;
   #failure: Error | undefined;
@@ -121,6 +123,16 @@ export class Publisher {
     this.#next = 0;
   }
 
+  /** Answers come in one by one. What may go for all that are read in this turn goes out in one write: a write for each costs more than all else of it. */
+  #sendSoon(): void {
+    if (this.#isSending || this.#waiting.length === 0) return;
+    this.#isSending = true;
+    setImmediate(() => {
+      this.#isSending = false;
+      this.#send();
+    });
+  }
+
   #sendOne(waiting: Waiting, link: Link): void {
     this.#sent.add(waiting);
     link.client.publish(waiting.topic, waiting.payload, waiting.options, (error, packet) => {
@@ -129,7 +141,7 @@ export class Publisher {
       if (error) waiting.settle.reject(error);
       else if (isUnmatched && this.#options.clock.now() < this.#recoveredAt) this.#sendAgainLater(waiting);
       else waiting.settle.resolve({ isUnmatched });
-      this.#send();
+      this.#sendSoon();
     });
   }
 
