@@ -1,29 +1,17 @@
-import {
-  type ClusterMetadata,
-  type ConnectionPool,
-  type Consumer,
-  FetchIsolationLevels,
-  ProtocolError,
-  protocolErrorsCodesById,
-  UserError,
-} from "@platformatic/kafka";
+import { ProtocolError, protocolErrorsCodesById } from "@platformatic/kafka";
 import type { Clock } from "event-driver";
 
+import type { PartitionAnswer } from "./fetch-api.ts";
+import type { Answered, Cluster, FetchClient } from "./fetch-client.ts";
 import type { LogRecord } from "./log-record.ts";
 import type { KafkaFetchOptions } from "./options.ts";
 import type { Partition } from "./partition.ts";
 
-import { type FetchApi, fetchApi, type PartitionAnswer, usesTopicIds } from "./fetch-api.ts";
 import { readableRecords } from "./readable-records.ts";
 
 export interface FetcherOptions {
-  readonly consumer: Consumer;
-  /** Of its own: a broker answers the requests of one connection in turn, and a fetch may wait for long. */
-  readonly pool: ConnectionPool;
-  readonly topics: readonly string[];
-  readonly settings: Required<KafkaFetchOptions>;
-  /** Where we are, so that a replica nearby can be fetched from; empty where that does not matter. */
-  readonly rack: string;
+  readonly client: FetchClient;
+  readonly settings: Pick<Required<KafkaFetchOptions>, "maxWait" | "isolation">;
   /** So many records of a partition may wait before no more are fetched. */
   readonly ahead: number;
   /** With fewer it is time to ask for more, of all that have room. */
@@ -35,12 +23,6 @@ export interface FetcherOptions {
   /** How many partitions a topic has. */
   readonly onPartitionCount: (topic: string, count: number) => void;
   readonly onError: (error: unknown) => void;
-}
-
-/** What a request asks of a partition. */
-interface Question {
-  readonly partition: Partition;
-  readonly offset: bigint;
 }
 
 /** What we know of a node. */
@@ -58,15 +40,12 @@ interface Node {
  */
 const shortWait = 50;
 const pauseAfterError = 200;
-/** A broker keeps nothing of a request for the next one. */
-const noSession = { id: 0, epoch: -1 };
 
 /** Fetches records, with one request at a time to each broker. */
 export class Fetcher {
   readonly #options: FetcherOptions;
   readonly #partitions = new Set<Partition>();
   readonly #nodes = new Map<number, Node>();
-  #api: FetchApi | undefined;
   #isPlanning = false;
   #isAwake = false;
   #isStopped = false;
@@ -105,12 +84,11 @@ export class Fetcher {
     try {
       while (this.#isAwake && !this.#isStopped) {
         this.#isAwake = false;
-        const api = (this.#api ??= await fetchApi(this.#options.consumer));
-        const metadata = await this.#options.consumer.metadata({ topics: [...this.#options.topics] });
-        this.#tellCounts(metadata);
-        for (const partition of this.#partitions) partition.node = nodeOf(partition, metadata);
+        const cluster = await this.#options.client.cluster();
+        for (const [topic, count] of cluster.partitionCounts) this.#options.onPartitionCount(topic, count);
+        for (const partition of this.#partitions) partition.node = partition.preferredReplica ?? cluster.leaderOf(partition);
         for (const [node, partitions] of this.#byNode())
-          if (node !== undefined && !this.#isStopped && this.#isDue(node, partitions)) void this.#fetch(api, node, partitions, metadata);
+          if (node !== undefined && !this.#isStopped && this.#isDue(node, partitions)) void this.#fetch(node, partitions, cluster);
       }
     } catch (error) {
       this.#pause(error);
@@ -155,73 +133,35 @@ export class Fetcher {
   }
 
   /** Never rejects. */
-  async #fetch(api: FetchApi, id: number, partitions: readonly Partition[], metadata: ClusterMetadata): Promise<void> {
+  async #fetch(id: number, partitions: readonly Partition[], cluster: Cluster): Promise<void> {
     const node = this.#nodeOf(id);
     node.isAsked = true;
     node.isLookDue = false;
     node.cancelLook?.();
     node.cancelLook = undefined;
-    const { maxWait } = this.#options.settings;
+    const { client, settings } = this.#options;
     const wanting = partitions.filter((partition) => this.#wants(partition));
+    const wait = wanting.length === partitions.length ? settings.maxWait : Math.min(shortWait, settings.maxWait);
     try {
-      const questions = new Map(wanting.map((partition) => [nameOf(partition, api, metadata), { partition, offset: partition.next }]));
-      const wait = wanting.length === partitions.length ? maxWait : Math.min(shortWait, maxWait);
-      this.#read(await this.#ask(api, id, questions, wait, metadata), questions);
+      const questions = wanting.map((partition) => ({ partition, offset: partition.next }));
+      this.#read(await cluster.fetch(id, questions, wait));
     } catch (error) {
-      // What is wrong with it may be that a broker has another version now, or that a replica has gone.
-      this.#api = undefined;
+      // What is wrong with it may be that a replica has gone.
       for (const partition of wanting) partition.preferredReplica = undefined;
-      this.#options.consumer.clearMetadata();
+      client.forget();
       this.#pause(error);
     }
     node.isAsked = false;
     this.wake();
   }
 
-  async #ask(
-    api: FetchApi,
-    id: number,
-    questions: ReadonlyMap<string, Question>,
-    wait: number,
-    metadata: ClusterMetadata,
-  ): Promise<readonly PartitionAnswer[]> {
-    const { pool, settings, rack } = this.#options;
-    const { partitionBytes, isolation } = settings;
-    const broker = metadata.brokers.get(id);
-    if (broker === undefined) throw new UserError(`the cluster does not know broker ${id} any more`);
-    return api.async(
-      await pool.get(broker),
-      wait,
-      1,
-      partitionBytes * questions.size,
-      isolation === "committed" ? FetchIsolationLevels.READ_COMMITTED : FetchIsolationLevels.READ_UNCOMMITTED,
-      noSession.id,
-      noSession.epoch,
-      Array.from(questions.values(), ({ partition, offset }) => ({
-        topicId: topicIn(partition, api, metadata),
-        partitions: [
-          {
-            partition: partition.index,
-            fetchOffset: offset,
-            partitionMaxBytes: partitionBytes,
-            currentLeaderEpoch: -1,
-            lastFetchedEpoch: -1,
-          },
-        ],
-      })),
-      [],
-      rack,
-    );
-  }
-
   /** @throws the first error that the broker has told of a partition, after the others were read */
-  #read(answers: readonly PartitionAnswer[], questions: ReadonlyMap<string, Question>): void {
-    for (const answer of answers) {
-      const { partition, offset } = questions.get(`${answer.topic}/${answer.index}`) ?? {};
+  #read(answers: readonly Answered[]): void {
+    for (const { partition, offset, answer } of answers) {
       // It may have been lost meanwhile, or set to another offset.
-      if (partition?.isOpen && offset === partition.next) this.#readPartition(partition, answer);
+      if (partition.isOpen && offset === partition.next) this.#readPartition(partition, answer);
     }
-    const failed = answers.find(({ errorCode }) => errorCode !== 0);
+    const failed = answers.find(({ answer }) => answer.errorCode !== 0)?.answer;
     if (failed !== undefined) throw new ProtocolError(failed.errorCode, undefined, { partition: failed.index });
   }
 
@@ -235,10 +175,6 @@ export class Fetcher {
     if (next > partition.next) this.#options.onRecords(partition, records, next);
   }
 
-  #tellCounts({ topics }: ClusterMetadata): void {
-    for (const [topic, { partitionsCount }] of topics) this.#options.onPartitionCount(topic, partitionsCount);
-  }
-
   #pause(error: unknown): void {
     if (this.#isStopped) return;
     this.#options.onError(error);
@@ -247,18 +183,4 @@ export class Fetcher {
       this.wake();
     });
   }
-}
-
-/** Where to fetch from. */
-function nodeOf({ preferredReplica, topic, index }: Partition, { topics }: ClusterMetadata): number | undefined {
-  return preferredReplica ?? topics.get(topic)?.partitions[index]?.leader;
-}
-
-/** A topic as a request names it. */
-function topicIn({ topic }: Partition, api: FetchApi, metadata: ClusterMetadata): string {
-  return usesTopicIds(api) ? (metadata.topics.get(topic)?.id ?? "") : topic;
-}
-
-function nameOf(partition: Partition, api: FetchApi, metadata: ClusterMetadata): string {
-  return `${topicIn(partition, api, metadata)}/${partition.index}`;
 }

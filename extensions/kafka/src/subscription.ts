@@ -11,6 +11,7 @@ import type { Outbox } from "./transactions.ts";
 
 import { fetchPool, groupConsumer, transactionalProducer } from "./clients.ts";
 import { Deliveries, type Retries } from "./deliveries.ts";
+import { fetchClient } from "./fetch-client.ts";
 import { Fetcher } from "./fetcher.ts";
 import { GroupMember, type Place } from "./group-member.ts";
 import { Partition } from "./partition.ts";
@@ -75,11 +76,14 @@ export class Subscription implements TransportSubscription {
       onRoom: () => this.#fetcher.wake(),
     });
     this.#fetcher = new Fetcher({
-      consumer: this.#consumer,
-      pool: this.#pool,
-      topics,
+      client: fetchClient({
+        consumer: this.#consumer,
+        pool: this.#pool,
+        topics,
+        settings: { ...settings.fetch, isolation },
+        rack: settings.clientOptions.clientRack ?? "",
+      }),
       settings: { ...settings.fetch, isolation },
-      rack: settings.clientOptions.clientRack ?? "",
       ahead: request.maxInFlight,
       refillBelow: Math.ceil(request.maxInFlight / 2),
       clock,
