@@ -6,6 +6,8 @@ import type { Locks } from "../locks.ts";
 import type { Place, Topology } from "../topology.ts";
 import type { Division, Parts } from "./division.ts";
 
+import { EventDriverError, quote } from "event-driver";
+
 import { queueOf, seatOf } from "../names.ts";
 
 export interface MembershipOptions {
@@ -23,6 +25,8 @@ export class Membership {
   #channel: Channel | undefined;
   #consumerTag = "";
   #parts: Parts | undefined;
+  #joining: Promise<Parts> | undefined;
+  #hasLeft = false;
   #seat: number | undefined;
   #fairShare = 1;
 
@@ -37,11 +41,17 @@ export class Membership {
    * @throws EventDriverError `ERR_TOPOLOGY`, `ERR_SUBSCRIPTION_BUSY`
    */
   async join(): Promise<Parts> {
-    const { link, topology, division, place } = this.#options;
     if (this.#parts !== undefined && this.#channel?.active) return this.#parts;
+    // Once at a time, or it would be counted twice.
+    return (this.#joining ??= this.#join().finally(() => (this.#joining = undefined)));
+  }
+
+  async #join(): Promise<Parts> {
+    const { link, topology, division, place } = this.#options;
     const parts = await division.need();
     const channel = await link.channel();
     try {
+      this.#requirePresent();
       // First counted and looking for a lock then, where who wants the name alone locks it first and counts then.
       if (parts.members !== undefined) {
         const { consumerTag } = await link.answered(channel.basicConsume({ queue: parts.members }, () => {}));
@@ -49,6 +59,7 @@ export class Membership {
       }
       channel.once("basic.cancel", () => void channel.close());
       await topology.requireUnlocked(place);
+      this.#requirePresent();
     } catch (error) {
       void channel.close();
       throw error;
@@ -79,9 +90,11 @@ export class Membership {
     return this.#channel === undefined ? 0 : this.#options.division.countWaiting(this.#channel, parts);
   }
 
-  /** When it has resolved, it is no longer counted. */
+  /** When it has resolved, it is no longer counted, and will not be, whatever is still asked. */
   async leave(): Promise<void> {
     const { link, locks } = this.#options;
+    this.#hasLeft = true;
+    if (!link.isUp) return;
     if (this.#channel?.active) {
       // The broker forgets the consumers of a channel only some time after it has closed that.
       await link.answered(this.#channel.basicCancel(this.#consumerTag));
@@ -98,11 +111,21 @@ export class Membership {
     if (partitions % members === 0) return 0;
     if (hasSeat && seat < members) return seat;
     for (let free = 0; free < members; free += 1) {
-      if (!(await locks.take(seatOf(this.#queue, free)))) continue;
+      if (this.#hasLeft || !(await locks.take(seatOf(this.#queue, free)))) continue;
+      if (this.#hasLeft) await locks.free(seatOf(this.#queue, free));
       this.#seat = free;
       if (hasSeat) await locks.free(seatOf(this.#queue, seat));
       return free;
     }
     return members;
+  }
+
+  #requirePresent(): void {
+    const { name } = this.#options.place;
+    if (!this.#hasLeft) return;
+    throw new EventDriverError("ERR_CONNECTION_CLOSED", {
+      message: `a member of name ${quote(name)} has left; subscribe again`,
+      retryable: true,
+    });
   }
 }

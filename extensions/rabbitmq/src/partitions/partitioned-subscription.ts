@@ -31,6 +31,8 @@ export class PartitionedSubscription implements TransportSubscription {
   readonly #membership: Membership;
   readonly #room: Room;
   readonly #sessions = new Map<number, Session>();
+  /** Locks that are of no use to this, but could not be given back. */
+  readonly #unfreed = new Set<string>();
   readonly #leaving = new AbortController();
   #share: PartitionShare | undefined;
   #cancelLag: (() => void) | undefined;
@@ -115,26 +117,37 @@ export class PartitionedSubscription implements TransportSubscription {
   async #take({ queues }: Parts, partition: number, lost: (reason: unknown) => void): Promise<HeldPartition | undefined> {
     const { request, link, locks, division } = this.#options;
     const [queue = "", lock] = [queues[partition], partitionOfQueue(queueOf(request.stream, request.name), partition)];
-    if (!(await locks.take(lock))) return undefined;
+    const isOurs = this.#unfreed.delete(lock) && locks.has(lock);
+    if (!isOurs && !(await locks.take(lock))) return undefined;
+    let session: Session | undefined;
     try {
       const { consumerCount } = await link.ask((channel) => channel.queueDeclare({ queue, passive: true }));
-      const session = consumerCount > 0 ? undefined : await this.#consume(queue, partition);
-      if (session !== undefined) return this.#hold(partition, session, lock, lost);
+      if (consumerCount === 0) session = await this.#consume(queue, partition);
     } catch (error) {
-      await locks.free(lock);
+      await this.#free(lock);
       // Somebody has removed it: it is made again, and taken at the next look.
       if (codeOf(error) !== "NOT_FOUND") throw error;
       await division.need();
       return undefined;
     }
-    await locks.free(lock);
+    if (session !== undefined) return this.#hold(partition, session, lock, lost);
+    await this.#free(lock);
     return undefined;
+  }
+
+  async #free(lock: string): Promise<void> {
+    try {
+      await this.#options.locks.free(lock);
+    } catch (error) {
+      this.#unfreed.add(lock);
+      this.#warn(error, "a partition was not freed; nobody but this member may have it for now");
+    }
   }
 
   /** `undefined` where this has stopped meanwhile. */
   async #consume(queue: string, partition: number): Promise<Session | undefined> {
     const { request, link } = this.#options;
-    // Rounded up: the room bounds what is handed over. It stays as it is: were there two consumers one after another, the broker would mix what both have not settled.
+    // Rounded up, for the room bounds what is handed over. It stays so when shares change: of two consumers, one after another, the broker would mix what goes back.
     const prefetch = Math.ceil(request.maxInFlight / this.#membership.fairShare);
     const place = { queue, prefetch, isOrdered: true, partition: String(partition), room: this.#room };
     const session = new Session(this.#options, await link.channel(), place);
@@ -155,7 +168,7 @@ export class PartitionedSubscription implements TransportSubscription {
     session.begin((error) => {
       this.#drop(partition, session);
       lost(error);
-      locks.free(lock).catch((reason: unknown) => this.#warn(reason, "a lost partition was not freed; nobody else may have it for now"));
+      void this.#free(lock);
     });
     return {
       giveUp: async () => {
@@ -171,14 +184,15 @@ export class PartitionedSubscription implements TransportSubscription {
   }
 
   async #leave(isForgotten: boolean): Promise<void> {
-    const { request, link, onLeft } = this.#options;
+    const { request, locks, onLeft } = this.#options;
     await this.stop();
     this.#leaving.abort();
     this.#cancelLag?.();
     await this.#share?.close();
     const isRemoved = onLeft() && this.#share !== undefined && (isForgotten || !request.durable);
     try {
-      if (link.isUp) await this.#membership.leave();
+      for (const lock of this.#unfreed) await locks.free(lock);
+      await this.#membership.leave();
       if (isRemoved) await this.#remove();
     } catch (error) {
       if (isForgotten) throw notRemoved(request, error);
