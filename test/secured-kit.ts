@@ -58,12 +58,19 @@ export function securedKit<Native>({ broker: name, open, wayTo, secretsOf = pass
     const { access: allowed, heard } = access();
     const connection = await opened(open, allowed);
     const stream = randomUUID();
-    const contents: string[] = [];
+    // Some fit into one record of TLS, and others need many.
+    const contents = Array.from({ length: 200 }, (_, index) => `${index}-`.repeat(index * 20 + 1));
+    const consumed: string[] = [];
 
-    await connection.subscribe(stream, async (_ctx, { content }) => void contents.push(String(content)));
-    await connection.publish(stream, message("1", "over TLS"));
-    await vi.waitFor(() => expect(contents).toEqual(["over TLS"]), patience);
+    await connection.subscribe(stream, async (_ctx, { content }) => void consumed.push(String(content)));
+    const settlements = await connection.publishBatch(
+      stream,
+      contents.map((content, index) => message(String(index), content)),
+    );
+    await vi.waitFor(() => expect(consumed.length).toBe(contents.length), patience);
 
+    expect(settlements.map(({ status }) => status)).toEqual(contents.map(() => "published"));
+    expect(consumed).toEqual(contents);
     expect(leaksIn(heard(), secretsOf(allowed))).toEqual([]);
   });
 
