@@ -213,8 +213,10 @@ interface Root {
   readonly onEnded: ((reason: EndReason) => void) | undefined;
 }
 
-// One is made for every message that enters a pipeline, so it copies nothing. Extending it makes a flat copy and not a longer prototype chain,
-// which would cost more than all stages together.
+/**
+ * @internal One is made for every message that enters a pipeline, so it copies nothing. Extending it makes a flat copy and not a longer prototype
+ * chain, which would cost more than all stages together.
+ */
 export class RootContext implements RunContext {
   readonly root: Root;
   readonly deadline: number | undefined;
