@@ -7,9 +7,10 @@ import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 
+import { ownBroker } from "../../../test/broker-process.ts";
 import { services, suiteWith } from "../../../test/services.ts";
 import { toxicProxy } from "../../../test/toxic-proxy.ts";
-import { collector, connected, order, orders, until } from "./connected.ts";
+import { asked, collector, connected, order, orders, until } from "./connected.ts";
 import { journalOf, keepingJournal, type Line, numbered, violations } from "./work-journal.ts";
 
 const suite = await suiteWith("rabbitmq", "toxiproxy");
@@ -146,6 +147,28 @@ suite("members of a name with partitions", () => {
 });
 
 suite("a member that leaves while the broker is out of reach", () => {
+  test("is not counted when it is within reach again, and the others have all partitions", async () => {
+    const proxy = await toxicProxy(services.rabbitmq.url);
+    onTestFinished(() => proxy.remove());
+    const [staying, leaving, stream] = [await member(), await member(proxy.url), crypto.randomUUID()];
+    const subscription = await leaving.connection.subscribe(stream, collector().handle);
+    await staying.connection.subscribe(stream, collector().handle);
+    await until(() => expect(sizes(staying, leaving)).toEqual([2, 2]));
+
+    await proxy.cut();
+    await until(() => expect(leaving.connection.status().state).toBe("reconnecting"));
+    await setTimeout(rounds);
+    await subscription.close();
+    await proxy.mend();
+    await until(() => expect(leaving.connection.status().state).toBe("connected"));
+    await setTimeout(rounds);
+
+    await until(() => expect(sizes(staying)).toEqual([4]));
+    expect(await asked((channel) => channel.queueDeclare({ queue: `${stream}~members`, passive: true }))).toMatchObject({
+      consumerCount: 1,
+    });
+  });
+
   test("does not wait for it, and says that what it had stays there", async () => {
     const proxy = await toxicProxy(services.rabbitmq.url);
     onTestFinished(() => proxy.remove());
@@ -157,6 +180,30 @@ suite("a member that leaves while the broker is out of reach", () => {
     await setTimeout(rounds);
 
     await expect(subscription.unsubscribe()).rejects.toMatchObject({ code: "ERR_TOPOLOGY", message: expect.stringContaining(stream) });
+  });
+});
+
+suite("a broker that dies", () => {
+  test("has the members share the partitions again when it is back, and nothing is lost", { timeout: 240_000 }, async () => {
+    const broker = await ownBroker("rabbitmq");
+    onTestFinished(() => broker.stop());
+    const [one, other, stream] = [await member(broker.url), await member(broker.url), crypto.randomUUID()];
+    const { ids, handle } = collector();
+    await one.connection.subscribe(stream, handle);
+    await other.connection.subscribe(stream, handle);
+    await until(() => expect(sizes(one, other)).toEqual([2, 2]));
+    // A quorum queue that is younger than this may be lost by the broker itself.
+    await setTimeout(rounds);
+    const settlements = await one.connection.publishBatch(stream, orders(200, 40));
+
+    await broker.kill();
+    await broker.restart();
+    await until(() => expect(sizes(one, other)).toEqual([2, 2]), 120_000);
+    await one.connection.publish(stream, order("afterwards"));
+
+    const published = settlements.flatMap((settlement) => (settlement.status === "published" ? [settlement.id] : []));
+    await until(() => expect([...published, "afterwards"].filter((id) => !ids.includes(id))).toEqual([]), 120_000);
+    expect(published.length).toBe(200);
   });
 });
 
