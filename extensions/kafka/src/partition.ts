@@ -1,4 +1,4 @@
-import type { KafkaInbound } from "./kafka-inbound.ts";
+import type { Handover } from "event-driver/streams";
 
 import { type LogRecord, TextMemory } from "./log-record.ts";
 import { OffsetTracker } from "./offset-tracker.ts";
@@ -7,6 +7,11 @@ import { OffsetTracker } from "./offset-tracker.ts";
 export interface Entry {
   readonly record: LogRecord;
   attempts: number;
+}
+
+/** A delivery, and whom to tell when it is lost. */
+export interface Flight {
+  readonly handover: Handover | undefined;
 }
 
 export interface PartitionOptions {
@@ -36,7 +41,7 @@ export class Partition {
   /** How many were delivered and are not done with. */
   unsettled: number = 0;
   /** What was delivered and waits for a word on it. */
-  readonly flights: Set<KafkaInbound> = new Set();
+  readonly flights: Set<Flight> = new Set();
   readonly #lost = new AbortController();
   /** Fetched and not delivered yet: from `#first` on. */
   #fetched: LogRecord[] = [];
