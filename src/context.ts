@@ -66,7 +66,7 @@ export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() 
  * @example await orders.process(createContext({ signal: request.signal, logger }), message)
  */
 export function createContext(options: ContextOptions = {}): Context {
-  return new RootContext(rootOf(options), options.deadline, new Interrupt(false, undefined, options.signal), noStages, [], false);
+  return new RootContext(rootOf(options), options.deadline, new Interrupt(options.signal ?? false), noStages, [], false);
 }
 
 /**
@@ -149,7 +149,7 @@ function runInterrupt(outer: Interrupt, deadline: number | undefined): Interrupt
 
 /** @internal An interrupt of its own that also aborts when the context does. */
 export function followInterrupt(ctx: Context): Interrupt {
-  return new Interrupt(true, ctx instanceof RootContext ? ctx.interrupt : new Interrupt(false, undefined, ctx.signal));
+  return new Interrupt(true, ctx instanceof RootContext ? ctx.interrupt : new Interrupt(ctx.signal));
 }
 
 /** @internal The same context with a signal that `interrupt` drives, and more. The signal is made only when someone asks for it. */
@@ -177,9 +177,10 @@ export class Interrupt {
   #controller: AbortController | undefined;
   #reason: { readonly value: unknown } | undefined;
 
-  constructor(live: boolean, parent?: Interrupt, given?: AbortSignal) {
-    this.given = given;
-    this.live = live || given !== undefined || (parent?.live ?? false);
+  /** `live` is the signal itself, where there is one already; else whether it can abort although its parent cannot. */
+  constructor(live: boolean | AbortSignal, parent?: Interrupt) {
+    this.given = typeof live === "boolean" ? undefined : live;
+    this.live = live !== false || (parent?.live ?? false);
     this.#parent = parent?.live ? parent : undefined;
   }
 
@@ -269,7 +270,7 @@ export class RootContext implements RunContext {
   /** A copy with more on it; what is asked of it through accessors is replaced where they look. */
   extend(added: Partial<Context>, driver?: Interrupt): RootContext {
     const { signal, clock = this.clock, logger = this.logger, attempt = this.attempt, ...others } = added;
-    const interrupt = driver ?? (signal === undefined ? this.interrupt : new Interrupt(false, undefined, signal));
+    const interrupt = driver ?? (signal === undefined ? this.interrupt : new Interrupt(signal));
     const root = { ...this.root, clock, logger, attempt };
     const derived = new RootContext(root, this.deadline, interrupt, this.stages, this.trail, true);
     if (this.extended) Object.assign(derived, this, { root, interrupt });
