@@ -2,6 +2,7 @@ import type { Channel, ConnectionOptions as ClientOptions } from "rabbitmq-clien
 
 import { type Clock, EventDriverError, type Logger } from "event-driver";
 import { untrustedServer } from "event-driver/streams";
+import { Socket } from "node:net";
 import { Connection } from "rabbitmq-client";
 
 export interface LinkOptions {
@@ -28,6 +29,9 @@ export class Link {
   readonly #listeners = new Set<(isUp: boolean) => void>();
   readonly #closed = new AbortController();
   #isUp = false;
+  /** What it was corked on last. */
+  #socket: Socket | undefined;
+  #isCorked = false;
   #epoch = 0;
   #lastError: unknown;
   #closing: Promise<void> | undefined;
@@ -134,6 +138,23 @@ export class Link {
     } finally {
       cancel?.();
     }
+  }
+
+  /** What is sent in this turn of the event loop goes out in one write: the client would make a call of the operating system for each message. */
+  cork(): void {
+    if (this.#isCorked) return;
+    const socket: unknown = Reflect.get(this.#connection, "_socket");
+    if (!(socket instanceof Socket)) return;
+    this.#isCorked = true;
+    socket.cork();
+    process.nextTick(() => {
+      this.#isCorked = false;
+      socket.uncork();
+    });
+    if (socket === this.#socket) return;
+    this.#socket = socket;
+    // Then the client sends what it has held back.
+    socket.prependListener("drain", () => this.cork());
   }
 
   /** Says goodbye to the broker, and does not wait long for an answer. */

@@ -194,6 +194,7 @@ export class Publisher {
   async #send(channel: Channel, { destination }: Lane, { record, resolve, reject }: Pending): Promise<void> {
     const { exchange, mandatory } = destination;
     const { messageId = "" } = record.envelope;
+    this.#options.link.cork();
     try {
       await channel.basicPublish({ ...record.envelope, exchange, mandatory }, record.body);
       if (mandatory) await this.#requireRouted(messageId, destination);
