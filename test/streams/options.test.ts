@@ -100,6 +100,22 @@ test("a broker that lacks everything is asked for nothing it lacks by default", 
   ]);
 });
 
+test("a transport is told where messages may overtake each other, and only there", async () => {
+  const { connect } = streamsBench();
+  const orders: unknown[] = [];
+  const connection = connect({}, (transport) => ({
+    ...transport,
+    subscribe(request, sink) {
+      orders.push(request.order);
+      return transport.subscribe(request, sink);
+    },
+  }));
+
+  for (const order of ["none", "key"] as const) await connection.subscribe("orders", handler, { name: order, order });
+
+  expect(orders).toEqual(["none", undefined]);
+});
+
 test("bad options of a connection are refused when it is made", () => {
   const value = contextValue<string>("tenant");
   const foreign: MemoryBroker = { ...memoryBroker() };

@@ -1,7 +1,6 @@
 import type { Binding } from "@event-driver/cloudevents/bindings";
 import type { JetStreamManager } from "@nats-io/jetstream";
-import type { Clock, Logger } from "event-driver";
-
+import { type Clock, EventDriverError, isEventDriverError, type Logger, quote } from "event-driver";
 import {
   type HeldPartition,
   type PartitionShare,
@@ -22,7 +21,7 @@ import type { Topology } from "../topology.ts";
 
 import { Budget } from "../budget.ts";
 import { Puller } from "../puller.ts";
-import { type Lease, Leases } from "./leases.ts";
+import { type Lease, Leases, leaseSubjects } from "./leases.ts";
 import { Tenure } from "./tenure.ts";
 
 export interface PartitionedSubscriptionOptions {
@@ -98,13 +97,17 @@ export class PartitionedSubscription implements TransportSubscription {
     });
   }
 
-  /** Resolves when it has taken what is free of its share. */
+  /**
+   * Resolves when it has taken what is free of its share.
+   *
+   * @throws EventDriverError `ERR_CONNECTION_FAILED`
+   */
   async begin(): Promise<void> {
     try {
       await this.#join();
     } catch (error) {
       this.#leases.close();
-      throw error;
+      throw isEventDriverError(error) ? error : notJoined(this.#options.request, error);
     }
     await this.#share.look();
   }
@@ -218,7 +221,8 @@ export class PartitionedSubscription implements TransportSubscription {
     const { link, presence, topology, positions, onEnded } = this.#options;
     this.#isLeaving = true;
     await this.stop();
-    await Promise.all([this.#share.close(), this.#release(this.#member)]);
+    await this.#share.close();
+    await this.#release(this.#member);
     this.#leases.close();
     presence.leave();
     onEnded();
@@ -234,6 +238,14 @@ export class PartitionedSubscription implements TransportSubscription {
     for (const { lag } of this.#holdings.values()) sum += lag;
     tellLag({ stream: request.stream, name: request.name, messages: sum });
   }
+}
+
+function notJoined({ stream, name }: SubscribeRequest<NatsNative>, cause: unknown): EventDriverError {
+  return new EventDriverError("ERR_CONNECTION_FAILED", {
+    message: `name ${quote(name)} of stream ${quote(stream)} was not joined: NATS has given no lease; try it again, and see that this user may publish to ${leaseSubjects}.>`,
+    retryable: true,
+    cause,
+  });
 }
 
 /** Who else has the position is decided elsewhere. */
