@@ -12,6 +12,7 @@ import { keyPlaces } from "./key-places.ts";
 import { type Reading, readRecord } from "./read-record.ts";
 import { keyOf, placeText } from "./record-place.ts";
 import { textEncoding } from "./text-encoding.ts";
+import { headerNaming } from "./write-names.ts";
 import { writeRecord, type Writing } from "./write-record.ts";
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
@@ -23,7 +24,7 @@ export function createBinding(protocol: Protocol, options: BindingOptions): Bind
   }
   const places = keyPlaces(protocol.factory, options);
   const reading: Reading = { protocol, places, placeOf: headerNames(protocol) };
-  const writing: Writing = { protocol, mode, places, encode: textEncoding() };
+  const writing: Writing = { protocol, mode, places, nameOf: headerNaming(protocol.prefix), encode: textEncoding() };
 
   return {
     write: (message) => writeRecord(message, writing),

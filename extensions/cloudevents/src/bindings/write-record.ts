@@ -23,6 +23,8 @@ export interface Writing {
   readonly protocol: Protocol;
   readonly mode: ContentPlacement;
   readonly places: KeyPlaces;
+  /** The name of the header that an attribute goes into. */
+  readonly nameOf: (attribute: string) => string;
   readonly encode: (text: string) => Uint8Array;
 }
 
@@ -45,21 +47,21 @@ export function writeRecord(message: Message, writing: Writing): WrittenRecord {
   return record;
 }
 
-function binary(draft: Draft, { protocol, encode }: Writing): WrittenRecord {
+function binary(draft: Draft, { protocol, nameOf, encode }: Writing): WrittenRecord {
   const { message, attributes, mark } = draft;
   const { content, key } = message;
   const contentType = bodyType(draft, protocol);
   if (isUnexpected(content, contentType)) mark.push(typeof content === "string" ? "text" : "bytes");
 
   const headers: Header[] = [];
-  const { prefix, escape } = protocol;
+  const { escape } = protocol;
   for (const name in attributes) {
     const value = attributes[name] ?? "";
-    if (name !== "datacontenttype") headers.push([prefix + name, escape === undefined ? value : escape(value)]);
+    if (name !== "datacontenttype") headers.push([nameOf(name), escape === undefined ? value : escape(value)]);
   }
   if (contentType !== undefined && protocol.contentType === "header") headers.push([contentTypeName, contentType]);
   if (contentType !== undefined && protocol.contentType === "attribute") {
-    headers.push([`${prefix}datacontenttype`, escape === undefined ? contentType : escape(contentType)]);
+    headers.push([nameOf("datacontenttype"), escape === undefined ? contentType : escape(contentType)]);
   }
   if (mark.length > 0) headers.push([markName, mark.join(",")]);
   const body = typeof content === "string" ? encode(content) : content;
