@@ -171,7 +171,11 @@ export class Producer {
 
 function frameOf({ headers, key, body }: WrittenRecord, deliverAt: number | undefined, context: string): string {
   const payload = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("base64");
-  return JSON.stringify({ payload, properties: Object.fromEntries(headers), key, deliverAt, context });
+  const properties: Record<string, string> = {};
+  for (const [name, value] of headers) properties[name] = value;
+  const rest = JSON.stringify({ properties, key, deliverAt, context });
+  // Base64 has nothing to escape, and looking for it in all of the content takes longer than all else here.
+  return `${rest.slice(0, -1)},"payload":"${payload}"}`;
 }
 
 function bytesOf({ frame }: Pending): number {
