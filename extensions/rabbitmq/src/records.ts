@@ -43,7 +43,7 @@ export function recordOf(message: Message, binding: Binding, expiresAfter: numbe
   const expiration = expiresAfter === undefined ? undefined : Math.ceil(expiresAfter);
   return {
     envelope: {
-      headers: { ...Object.fromEntries(headers), [slotHeader]: [slotKey(partitionOf(key, slots))] },
+      headers: headerFields(headers, partitionOf(key, slots)),
       ...(contentType !== undefined && { contentType }),
       ...(expiration !== undefined && expiration <= longestExpiry && { expiration: String(expiration) }),
       routingKey: routingKeyOf(key),
@@ -53,6 +53,13 @@ export function recordOf(message: Message, binding: Binding, expiresAfter: numbe
     },
     body: asBuffer(body),
   };
+}
+
+function headerFields(headers: WrittenRecord["headers"], slot: number): Record<string, string | string[]> {
+  const fields: Record<string, string | string[]> = {};
+  for (const [name, value] of headers) fields[name] = value;
+  fields[slotHeader] = [slotKey(slot)];
+  return fields;
 }
 
 /** What a record of a slot is routed by, besides its key. */
