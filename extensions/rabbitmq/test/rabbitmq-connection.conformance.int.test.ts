@@ -20,5 +20,6 @@ suite("each of several subscriptions of a name works on partitions of its own", 
 });
 
 suite("one of several subscriptions of a name works", () => {
-  connectionKit({ ...rabbitmqHandles({ singleActiveConsumer: true }), test });
+  // A queue of the same kind as that of several, which takes a while to fill.
+  connectionKit({ ...rabbitmqHandles({ singleActiveConsumer: true }), queued: 10_000, test });
 });
