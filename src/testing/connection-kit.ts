@@ -67,7 +67,8 @@ export interface ConnectionKitOptions {
    */
   readonly delay?: number;
   /**
-   * How many messages wait behind a slow handler in the test of backpressure, which takes seconds. Fewer where the broker takes long to be filled.
+   * How many messages wait behind a slow handler in the test of backpressure, which takes seconds. Fewer where the broker takes long to be filled, and
+   * still tens of thousands: what a process needs besides, a megabyte or two, counts as well.
    * @default 100_000
    */
   readonly queued?: number;

@@ -44,7 +44,7 @@ for (const qos of [1, 2] as const) {
       },
       patience: 20_000,
       // The queue is the same one, and is filled at half the speed.
-      queued: qos === 1 ? 100_000 : 10_000,
+      queued: qos === 1 ? 100_000 : 30_000,
       skip: (title, reason) => skipped.push(`${title}: ${reason}`),
     });
 

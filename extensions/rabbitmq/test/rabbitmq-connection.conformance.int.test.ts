@@ -21,5 +21,5 @@ suite("each of several subscriptions of a name works on partitions of its own", 
 
 suite("one of several subscriptions of a name works", () => {
   // A queue of the same kind as that of several, which takes a while to fill.
-  connectionKit({ ...rabbitmqHandles({ singleActiveConsumer: true }), queued: 10_000, test });
+  connectionKit({ ...rabbitmqHandles({ singleActiveConsumer: true }), queued: 30_000, test });
 });
