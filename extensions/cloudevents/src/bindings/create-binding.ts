@@ -11,8 +11,8 @@ import { plainBytes } from "./header-text.ts";
 import { keyPlaces } from "./key-places.ts";
 import { type Reading, readRecord } from "./read-record.ts";
 import { keyOf, placeText } from "./record-place.ts";
+import { remembered } from "./remembered.ts";
 import { textEncoding } from "./text-encoding.ts";
-import { headerNaming } from "./write-names.ts";
 import { writeRecord, type Writing } from "./write-record.ts";
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */
@@ -24,7 +24,13 @@ export function createBinding(protocol: Protocol, options: BindingOptions): Bind
   }
   const places = keyPlaces(protocol.factory, options);
   const reading: Reading = { protocol, places, placeOf: headerNames(protocol) };
-  const writing: Writing = { protocol, mode, places, nameOf: headerNaming(protocol.prefix), encode: textEncoding() };
+  const writing: Writing = {
+    protocol,
+    mode,
+    places,
+    nameOf: remembered((attribute) => protocol.prefix + attribute),
+    encode: textEncoding(),
+  };
 
   return {
     write: (message) => writeRecord(message, writing),

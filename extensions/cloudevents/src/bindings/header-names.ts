@@ -1,29 +1,15 @@
 import { isAttributeName } from "../event/attribute-rules.ts";
 import { contentTypeName, markName, type Protocol } from "./protocol.ts";
+import { remembered } from "./remembered.ts";
 
 /** What a header is for that is no attribute, as no attribute can be called. */
 export const noPlace = "";
 /** What a header is for that claims to be an attribute, and has a name that none can have. */
 export const wrongName = "-";
 
-/** So many names are remembered. */
-const most = 256;
-
-/**
- * What headers are for, by their names: the attribute, {@link markName}, {@link contentTypeName}, {@link noPlace} or {@link wrongName}.
- *
- * The same few names come with every record, so each of them is looked at once.
- */
+/** What headers are for, by their names: the attribute, {@link markName}, {@link contentTypeName}, {@link noPlace} or {@link wrongName}. */
 export function headerNames(protocol: Protocol): (header: string) => string {
-  const known = new Map<string, string>();
-
-  return (header) => {
-    const place = known.get(header);
-    if (place !== undefined) return place;
-    const found = placeOf(header, protocol);
-    if (known.size < most) known.set(header, found);
-    return found;
-  };
+  return remembered((header) => placeOf(header, protocol));
 }
 
 function placeOf(given: string, protocol: Protocol): string {
