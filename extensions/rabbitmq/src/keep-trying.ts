@@ -6,7 +6,7 @@ import { sleep } from "event-driver";
 
 import { closed } from "./link.ts";
 
-export interface PersistOptions {
+export interface KeepTryingOptions {
   readonly link: Link;
   readonly servers: string;
   readonly clock: Clock;
@@ -26,7 +26,7 @@ const longestPause = 10_000;
  *
  * @throws EventDriverError `ERR_CONNECTION_CLOSED` when the link was closed, or it has ended
  */
-export async function persist(options: PersistOptions, attempt: () => Promise<void>): Promise<void> {
+export async function keepTrying(options: KeepTryingOptions, attempt: () => Promise<void>): Promise<void> {
   const { link, servers, clock, leaving, mayHelp, onError } = options;
   const gone = AbortSignal.any([link.closing, leaving]);
   for (let pause = firstPause; ; pause = Math.min(2 * pause, longestPause)) {

@@ -5,7 +5,7 @@ import { isEventDriverError } from "event-driver";
 
 import { closed } from "./link.ts";
 import { queueOf } from "./names.ts";
-import { persist } from "./persist.ts";
+import { keepTrying } from "./keep-trying.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import { busy, isPassing, notConsumable, notRemoved, type Topology } from "./topology.ts";
 import { type LagOptions, watchLag } from "./watch-lag.ts";
@@ -41,8 +41,8 @@ export class Subscription implements TransportSubscription {
   async open(): Promise<void> {
     const { request, topology } = this.#options;
     try {
-      if (request.reset) await this.#persist(isPassing, () => topology.forget(request));
-      await this.#persist(isPassing, () => this.#begin());
+      if (request.reset) await this.#keepTrying(isPassing, () => topology.forget(request));
+      await this.#keepTrying(isPassing, () => this.#begin());
     } catch (error) {
       await this.close();
       throw this.#refusal(error);
@@ -90,10 +90,10 @@ export class Subscription implements TransportSubscription {
     }
   }
 
-  #persist(mayHelp: (error: unknown) => boolean, attempt: () => Promise<void>): Promise<void> {
+  #keepTrying(mayHelp: (error: unknown) => boolean, attempt: () => Promise<void>): Promise<void> {
     const { link, servers, clock } = this.#options;
     const onError = (error: unknown): void => this.#warn(error, "a queue is not consumed; it is tried again");
-    return persist({ link, servers, clock, leaving: this.#leaving.signal, mayHelp, onError }, attempt);
+    return keepTrying({ link, servers, clock, leaving: this.#leaving.signal, mayHelp, onError }, attempt);
   }
 
   async #begin(): Promise<void> {
@@ -140,7 +140,7 @@ export class Subscription implements TransportSubscription {
     if (this.#isStopped) return;
     this.#warn(reason, "the broker or the connection has ended a consumer; it is begun again");
     try {
-      await this.#persist(
+      await this.#keepTrying(
         (error) => isPassing(error) || isBusy(error),
         () => this.#begin(),
       );

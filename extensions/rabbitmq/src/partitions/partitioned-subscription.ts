@@ -9,7 +9,7 @@ import { partitionShare } from "event-driver/streams";
 
 import { closed, codeOf } from "../link.ts";
 import { partitionOfQueue, queueOf } from "../names.ts";
-import { persist } from "../persist.ts";
+import { keepTrying } from "../keep-trying.ts";
 import { Session } from "../session.ts";
 import { isPassing, notConsumable, notRemoved } from "../topology.ts";
 import { watchLag } from "../watch-lag.ts";
@@ -54,8 +54,8 @@ export class PartitionedSubscription implements TransportSubscription {
   async open(): Promise<void> {
     const { request, division } = this.#options;
     try {
-      if (request.reset) await this.#persist(() => division.forget());
-      await this.#persist(() => this.#begin());
+      if (request.reset) await this.#keepTrying(() => division.forget());
+      await this.#keepTrying(() => this.#begin());
     } catch (error) {
       await this.close();
       throw isEventDriverError(error) ? error : notConsumable(request, error);
@@ -211,10 +211,10 @@ export class PartitionedSubscription implements TransportSubscription {
     }
   }
 
-  #persist(attempt: () => Promise<void>): Promise<void> {
+  #keepTrying(attempt: () => Promise<void>): Promise<void> {
     const { link, servers, clock } = this.#options;
     const onError = (error: unknown): void => this.#warn(error, "the partitions of a name are not consumed; it is tried again");
-    return persist({ link, servers, clock, leaving: this.#leaving.signal, mayHelp: isPassing, onError }, attempt);
+    return keepTrying({ link, servers, clock, leaving: this.#leaving.signal, mayHelp: isPassing, onError }, attempt);
   }
 
   #warn(error: unknown, text: string): void {
