@@ -20,8 +20,8 @@ export interface SubscribeRequest<Native> {
   /** Milliseconds after which an unsettled delivery is taken back; `undefined` where `features.ackWait` is `"none"`. */
   readonly ackWait: number | undefined;
   readonly maxInFlight: number;
-  /** Given where messages may overtake each other, for transports that have to do something for the order. */
-  readonly order?: "none";
+  /** Whether the messages of a key must not overtake each other. */
+  readonly isOrdered: boolean;
   readonly native: Native | undefined;
 }
 

@@ -95,25 +95,26 @@ test("a broker that lacks everything is asked for nothing it lacks by default", 
       exclusive: false,
       ackWait: undefined,
       maxInFlight: 256,
+      isOrdered: false,
       native: undefined,
     },
   ]);
 });
 
-test("a transport is told where messages may overtake each other, and only there", async () => {
+test("a transport is told whether messages of a key may overtake each other", async () => {
   const { connect } = streamsBench();
   const orders: unknown[] = [];
   const connection = connect({}, (transport) => ({
     ...transport,
     subscribe(request, sink) {
-      orders.push(request.order);
+      orders.push(request.isOrdered);
       return transport.subscribe(request, sink);
     },
   }));
 
   for (const order of ["none", "key"] as const) await connection.subscribe("orders", handler, { name: order, order });
 
-  expect(orders).toEqual(["none", undefined]);
+  expect(orders).toEqual([false, true]);
 });
 
 test("bad options of a connection are refused when it is made", () => {

@@ -59,7 +59,7 @@ export function requestOf<Native>(factory: "subscribe" | "pull", asked: Asked<Su
     exclusive: serial,
     ackWait: features.ackWait === "none" ? undefined : (timeout ?? defaultAckWait),
     maxInFlight,
-    ...(options.order === "none" && { order: options.order }),
+    isOrdered: orderOf(asked) !== "none",
     native: options.native,
   };
 }
@@ -75,7 +75,7 @@ export function settingsOf(
 ): ConsumeSettings {
   const { features, options } = asked;
   const { concurrency = 16, batch, retry, serial = false } = options;
-  const { order = features.keyOrder === "none" ? "none" : "key" } = options;
+  const order = orderOf(asked);
   requireWhole("subscribe", "concurrency", concurrency);
   if (order !== "key" && order !== "none") throw invalidOption("subscribe", "order", order, '"key" or "none"');
   if (serial && order === "none") throw invalidOption("subscribe", "order", order, '"key", or none at all, where serial is true');
@@ -98,6 +98,11 @@ export function settingsOf(
     },
     deadLetter,
   };
+}
+
+/** What the subscription has, where it says nothing the most that its broker can keep. */
+function orderOf({ features, options }: Asked<Pick<SubscribeOptions, "order">>): "key" | "none" {
+  return options.order ?? (features.keyOrder === "none" ? "none" : "key");
 }
 
 /** @throws EventDriverError `ERR_INVALID_OPTION` */

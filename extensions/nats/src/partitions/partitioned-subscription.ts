@@ -167,7 +167,7 @@ export class PartitionedSubscription implements TransportSubscription {
         topology,
         membership: alone,
         budget: this.#budget,
-        tenure: new Tenure({ partition: String(partition), lease, link, clock, isUnordered: request.order === "none" }),
+        tenure: new Tenure({ partition: String(partition), lease, link, clock, isOrdered: request.isOrdered }),
         apiPrefix,
         clock,
         logger,

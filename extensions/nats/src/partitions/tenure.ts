@@ -11,8 +11,8 @@ export interface TenureOptions {
   readonly lease: Lease;
   readonly link: Link;
   readonly clock: Clock;
-  /** Whether messages may overtake each other. */
-  readonly isUnordered: boolean;
+  /** Whether the messages of a key must not overtake each other. */
+  readonly isOrdered: boolean;
 }
 
 /** How many messages are given back before it is awaited that the broker has heard of them. */
@@ -56,7 +56,7 @@ export class Tenure {
 
   /** Whether a delivery is the one that follows the last one. When it is not, none is until {@link recover}. */
   isNext(delivery: number): boolean {
-    if (this.#options.isUnordered) return true;
+    if (!this.#options.isOrdered) return true;
     this.#isAstray ||= delivery !== this.#delivered + 1;
     if (!this.#isAstray) this.#delivered = delivery;
     return !this.#isAstray;
@@ -69,8 +69,8 @@ export class Tenure {
 
   /** Has the broker deliver anew, in their order, what it has delivered and is not among `kept`. Without `info` the position has just been made. */
   async recover(info: ConsumerInfo | undefined, kept: ReadonlySet<number>): Promise<void> {
-    const { link, clock, isUnordered } = this.#options;
-    if (isUnordered) return;
+    const { link, clock, isOrdered } = this.#options;
+    if (!isOrdered) return;
     for (const [sequence, until] of this.#postponed) if (until <= clock.now()) this.#postponed.delete(sequence);
     if (info !== undefined) await giveBack(link, info, new Set([...kept, ...this.#postponed.keys()]));
     this.#delivered = info?.delivered.consumer_seq ?? 0;
