@@ -42,6 +42,17 @@ for (const [name, factory] of Object.entries(factories)) {
   );
 }
 
+test("a binding that has met more names than it remembers reads and writes the next ones as the first", () => {
+  const binding = natsBinding();
+
+  for (let number = 0; number < 1_200; number += 1) {
+    const attributes = { [`name${number}`]: "value" };
+    const message = createMessage({ id: "1", key: "k", source: "shop", type: "order", content: "", attributes });
+
+    expect(binding.read(binding.write(message), place).message.attributes).toEqual(message.attributes);
+  }
+});
+
 test("records that are written one after another keep their bodies apart", () => {
   const binding = kafkaBinding();
   const lengths = [...Array(60).keys()].flatMap((index) => [index, 1_365, 1_366]);
