@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
@@ -53,31 +53,30 @@ const recently = 50;
  * count too: commits go to the log, and processes with different indexes do not see each other's locks.
  *
  * Looking at the log between any two commits made them a third slower (Linux then has to give each write a time stamp of its own), but no
- * file can go without a trace in the folder. So mostly only the main file and the folder are looked at, in about 3 microseconds.
+ * file can go without a trace in the folder. So mostly only the folder is looked at: a system call costs several microseconds after the
+ * processor has waited for the disk.
  */
 export class OpenFiles {
   readonly #file: string;
-  readonly #identity: string;
-  readonly #others: readonly (readonly [path: string, identity: string])[];
-  #folder = "";
+  readonly #folder: string;
+  readonly #identities: readonly (readonly [path: string, identity: string])[];
+  #unchanged: Stats | undefined;
   #checkedAt = -Infinity;
 
   constructor(file: string) {
     this.#file = file;
-    this.#identity = identityOf(file);
-    this.#others = [`${file}-wal`, `${file}-shm`].map((path) => [path, identityOf(path)] as const);
+    this.#folder = dirname(file);
+    this.#identities = [file, `${file}-wal`, `${file}-shm`].map((path) => [path, identityOf(path)] as const);
   }
 
   /** @throws EventDriverError `ERR_STORE_FAILED` when one of them is no longer at its path */
   verify(now: number): void {
-    if (identityOf(this.#file) !== this.#identity) throw this.#moved(this.#file);
-    const stats = statSync(dirname(this.#file));
-    const folder = `${stats.dev}:${stats.ino}:${stats.mtimeMs}`;
-    if (folder === this.#folder && Math.abs(now - this.#checkedAt) < fullCheckInterval) return;
-    for (const [path, identity] of this.#others) {
+    const folder = statSync(this.#folder, { throwIfNoEntry: false });
+    if (isSameState(folder, this.#unchanged) && Math.abs(now - this.#checkedAt) < fullCheckInterval) return;
+    for (const [path, identity] of this.#identities) {
       if (identityOf(path) !== identity) throw this.#moved(path);
     }
-    this.#folder = Math.abs(Date.now() - stats.mtimeMs) < recently ? "" : folder;
+    this.#unchanged = folder === undefined || Math.abs(Date.now() - folder.ctimeMs) < recently ? undefined : folder;
     this.#checkedAt = now;
   }
 
@@ -94,6 +93,12 @@ export class OpenFiles {
       `is no longer what was opened: ${JSON.stringify(path)} was moved, replaced or deleted; put it back, or restart to begin with what is there now`,
     );
   }
+}
+
+/** The time of the change is compared too, for nobody can set that one back. */
+function isSameState(now: Stats | undefined, before: Stats | undefined): boolean {
+  if (now === undefined || before === undefined) return false;
+  return now.mtimeMs === before.mtimeMs && now.ctimeMs === before.ctimeMs && now.ino === before.ino && now.dev === before.dev;
 }
 
 function identityOf(path: string): string {

@@ -1,8 +1,8 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { createMessage, type EventStore, type Message } from "event-driver";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { sqliteEventStore } from "@event-driver/sqlite";
 
 import { migrations } from "../src/migrations.ts";
@@ -144,21 +144,23 @@ test("revisions reserved by a transaction that failed are not given out", async 
   expect(new Set(revisions).size).toBe(revisions.length);
 });
 
-test.each([
-  ["deleted", (file: string) => rmSync(file)],
-  ["moved", (file: string) => renameSync(file, `${file}.old`)],
-  ["replaced", (file: string) => (writeFileSync(`${file}.new`, ""), renameSync(`${file}.new`, file))],
-  ["deleted with its log", (file: string) => ["", "-wal", "-shm"].forEach((end) => rmSync(`${file}${end}`))],
-  ["left without its log", (file: string) => rmSync(`${file}-wal`)],
-  ["left without its log's index", (file: string) => rmSync(`${file}-shm`)],
+const changes: readonly (readonly [what: string, change: (file: string) => void])[] = [
+  ["deleted", (file) => rmSync(file)],
+  ["moved", (file) => renameSync(file, `${file}.old`)],
+  ["replaced", (file) => (writeFileSync(`${file}.new`, ""), renameSync(`${file}.new`, file))],
+  ["deleted with its log", (file) => ["", "-wal", "-shm"].forEach((end) => rmSync(`${file}${end}`))],
+  ["left without its log", (file) => rmSync(`${file}-wal`)],
+  ["left without its log's index", (file) => rmSync(`${file}-shm`)],
   [
     "moved with its folder",
-    (file: string) => (
+    (file) => (
       renameSync(dirname(file), `${dirname(file)}.old`),
       onTestFinished(() => rmSync(`${dirname(file)}.old`, { recursive: true }))
     ),
   ],
-])("no write is acknowledged, and reads fail, once the file is %s", async (_, change) => {
+];
+
+test.each(changes)("no write is acknowledged, and reads fail, once the file is %s", async (_, change) => {
   const file = temporaryFile();
   const store = opened(file);
   await store.persist(order("order-1"));
@@ -171,6 +173,18 @@ test.each([
     message: expect.stringContaining("was moved, replaced or deleted"),
   });
   await expect(store.lookUp("order-1", "event1")).rejects.toMatchObject({ code: "ERR_STORE_FAILED" });
+});
+
+test.each(changes)("no write is acknowledged when, long after anything else has changed, the file is %s", async (_, change) => {
+  const file = temporaryFile();
+  const store = opened(file);
+  await store.persist(order("order-1"));
+  await vi.waitUntil(() => Date.now() - statSync(dirname(file)).ctimeMs > 60);
+  for (const key of ["order-2", "order-3"]) await store.persist(order(key));
+
+  change(file);
+
+  await expect(store.persist(order("order-4"))).rejects.toMatchObject({ code: "ERR_STORE_FAILED", retryable: true });
 });
 
 test("a file that is put back is used again", async () => {
