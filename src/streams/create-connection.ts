@@ -106,14 +106,18 @@ class TransportConnection<Native> implements Connection<Native> {
     });
   }
 
-  async publish(stream: string, message: Message, options: PublishOptions = {}): Promise<string> {
-    requireStream("publish", "stream", stream);
-    return this.#publish(stream, message, options);
+  publish(stream: string, message: Message, options: PublishOptions = {}): Promise<string> {
+    try {
+      requireStream("publish", "stream", stream);
+      return this.#publish(stream, message, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async publishBatch(stream: string, messages: readonly Message[], options: PublishOptions = {}): Promise<readonly PublishSettlement[]> {
     requireStream("publishBatch", "stream", stream);
-    const outcomes = await Promise.allSettled(messages.map((message) => this.#publish(stream, message, options)));
+    const outcomes = await Promise.allSettled(messages.map((message) => this.publish(stream, message, options)));
     return outcomes.map((outcome) =>
       outcome.status === "fulfilled" ? { status: "published", id: outcome.value } : { status: "failed", error: outcome.reason },
     );
@@ -138,7 +142,8 @@ class TransportConnection<Native> implements Connection<Native> {
       rules: settings.rules,
       deadLetter: settings.deadLetter,
       // Not through publish, which refuses when the connection closes: what is drained then must still find its place.
-      putAside: (message, { stream: deadLetters, retention }) => this.#publisher.publish(deadLetters, message, { expiresAfter: retention }),
+      putAside: (message, { stream: deadLetters, retention }) =>
+        this.#publisher.publish(deadLetters, message, { signal: undefined, expiresAfter: retention }),
     });
     return this.#open(request, consumer);
   }
@@ -174,13 +179,16 @@ class TransportConnection<Native> implements Connection<Native> {
     await (this.#closing ??= this.#close(limit));
   }
 
-  async #publish(stream: string, message: Message, { context, signal }: PublishOptions): Promise<string> {
+  #publish(stream: string, message: Message, { context, signal }: PublishOptions): Promise<string> {
     if (this.#state === "closed") throw closed(this.broker, `message ${quote(message.id)} was not published`);
     if (typeof message.content !== "string" && !(message.content instanceof Uint8Array)) throw notStorable(message);
     const { propagate, client } = this.#options;
     const signed = client === undefined || message.attributes["client"] !== undefined ? message : withAttributes(message, { client });
     const given = context === undefined ? signed : writePropagated(signed, context, propagate);
-    return this.#publisher.publish(stream, given, { signal: bothSignals(signal, context && liveSignal(context)) });
+    return this.#publisher.publish(stream, given, {
+      signal: bothSignals(signal, context && liveSignal(context)),
+      expiresAfter: undefined,
+    });
   }
 
   #workerFor(target: Target, { batch, concurrency }: ConsumeSettings): Worker {

@@ -1,5 +1,5 @@
 import type { Message } from "../message.ts";
-import type { Transport } from "./transport.ts";
+import type { Transport, TransportPublishOptions } from "./transport.ts";
 
 import { EventDriverError, isEventDriverError, quote } from "../errors.ts";
 
@@ -7,11 +7,6 @@ export interface PublisherOptions {
   readonly transport: Pick<Transport, "name" | "publish" | "keepsPublishOrder">;
   /** How many messages may wait for their answer, or to be sent. */
   readonly limit: number;
-}
-
-export interface SendOptions {
-  readonly signal?: AbortSignal | undefined;
-  readonly expiresAfter?: number | undefined;
 }
 
 /** Publishes one message of a key after another, and different keys side by side. Refuses what would make it hold more than it may. */
@@ -31,14 +26,18 @@ export class Publisher {
     return this.#pending;
   }
 
-  async publish(stream: string, message: Message, options: SendOptions = {}): Promise<string> {
+  /** One function that waits: what each of several keeps for every message without an answer costs more than to send it. */
+  async publish(stream: string, message: Message, options: TransportPublishOptions): Promise<string> {
     const { limit, transport } = this.#options;
     if (this.#pending >= limit) throw overloaded(transport.name, message.id, limit);
     this.#pending += 1;
     try {
-      if (transport.keepsPublishOrder) await this.#send(stream, message, options);
-      else await this.#sendInLane(stream, message, options);
+      await (transport.keepsPublishOrder ? this.#send(stream, message, options) : this.#sendInLane(stream, message, options));
       return message.id;
+    } catch (error) {
+      const { signal } = options;
+      if (isEventDriverError(error) || (signal?.aborted && error === signal.reason)) throw error;
+      throw notPublished(transport.name, stream, message.id, error);
     } finally {
       this.#pending -= 1;
       if (this.#pending === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
@@ -50,7 +49,7 @@ export class Publisher {
     return this.#pending === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
-  async #sendInLane(stream: string, message: Message, options: SendOptions): Promise<void> {
+  async #sendInLane(stream: string, message: Message, options: TransportPublishOptions): Promise<void> {
     const name = JSON.stringify([stream, message.key]);
     const before = this.#lanes.get(name);
     const sent = before === undefined ? this.#send(stream, message, options) : before.then(() => this.#send(stream, message, options));
@@ -64,15 +63,9 @@ export class Publisher {
     }
   }
 
-  async #send(stream: string, message: Message, { signal, expiresAfter }: SendOptions): Promise<void> {
-    const { transport } = this.#options;
-    signal?.throwIfAborted();
-    try {
-      await transport.publish(stream, message, { signal, expiresAfter });
-    } catch (error) {
-      if (isEventDriverError(error) || (signal?.aborted && error === signal.reason)) throw error;
-      throw notPublished(transport.name, stream, message.id, error);
-    }
+  #send(stream: string, message: Message, options: TransportPublishOptions): Promise<void> {
+    options.signal?.throwIfAborted();
+    return this.#options.transport.publish(stream, message, options);
   }
 }
 
