@@ -63,10 +63,22 @@ export class Publisher {
 
   /** Resolves when the broker has the record. */
   publish(destination: Destination, record: OutgoingRecord, signal?: AbortSignal): Promise<void> {
+    const { link, servers } = this.#options;
+    if (link.isClosed) return Promise.reject(closed(servers));
+    const lane = this.#laneOf(destination);
+    if (this.#channel === undefined || !this.#isPrepared(lane) || lane.waiting.size > 0) return this.#wait(lane, record, signal);
+    const sent = this.#send(this.#channel, destination, record);
+    return signal === undefined ? sent : untilAborted(sent, signal);
+  }
+
+  /** Rejects what waits, and what was sent and is not confirmed. */
+  close(): void {
+    this.#refuseAll(closed(this.#options.servers));
+    void this.#channel?.close();
+  }
+
+  #wait(lane: Lane, record: OutgoingRecord, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const { link, servers } = this.#options;
-      if (link.isClosed) return reject(closed(servers));
-      const lane = this.#laneOf(destination);
       const onAbort = (): void => {
         lane.waiting.delete(pending);
         reject(signal?.reason);
@@ -78,17 +90,9 @@ export class Publisher {
         reject: (error) => (unlisten(), reject(error)),
       };
       signal?.addEventListener("abort", onAbort, { once: true });
-      if (this.#channel !== undefined && this.#isPrepared(lane) && lane.waiting.size === 0)
-        return void this.#send(this.#channel, lane, pending);
       lane.waiting.add(pending);
       this.#advance(lane);
     });
-  }
-
-  /** Rejects what waits, and what was sent and is not confirmed. */
-  close(): void {
-    this.#refuseAll(closed(this.#options.servers));
-    void this.#channel?.close();
   }
 
   #laneOf(destination: Destination): Lane {
@@ -188,20 +192,16 @@ export class Publisher {
   #flush(channel: Channel, lane: Lane): void {
     const waiting = [...lane.waiting];
     lane.waiting.clear();
-    for (const pending of waiting) void this.#send(channel, lane, pending);
+    for (const { record, resolve, reject } of waiting) this.#send(channel, lane.destination, record).then(resolve, reject);
   }
 
-  async #send(channel: Channel, { destination }: Lane, { record, resolve, reject }: Pending): Promise<void> {
+  #send(channel: Channel, destination: Destination, { envelope, body }: OutgoingRecord): Promise<void> {
     const { exchange, mandatory } = destination;
-    const { messageId = "" } = record.envelope;
     this.#options.link.cork();
-    try {
-      await channel.basicPublish({ ...record.envelope, exchange, mandatory }, record.body);
-      if (mandatory) await this.#requireRouted(messageId, destination);
-      resolve();
-    } catch (error) {
-      reject(error);
-    }
+    const confirmed = channel.basicPublish({ ...envelope, exchange, mandatory }, body);
+    if (!mandatory) return confirmed;
+    const { messageId = "" } = envelope;
+    return confirmed.then(() => this.#requireRouted(messageId, destination));
   }
 
   /** The client tells of a record that came back later than of the confirm behind it, but in the same turn. */
@@ -225,4 +225,14 @@ export class Publisher {
     lane.waiting.clear();
     for (const { reject } of waiting) reject(error);
   }
+}
+
+/** What was sent is out of reach: whoever aborts only stops waiting for the answer. */
+function untilAborted(sent: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    const unlisten = (): void => signal.removeEventListener("abort", onAbort);
+    signal.addEventListener("abort", onAbort, { once: true });
+    sent.then(resolve, reject).finally(unlisten);
+  });
 }

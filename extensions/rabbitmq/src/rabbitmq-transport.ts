@@ -94,9 +94,13 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
     this.#listener = listener;
   }
 
-  async publish(stream: string, message: Message, { signal, expiresAfter }: TransportPublishOptions): Promise<void> {
-    const destination = expiresAfter === undefined ? this.#streamDestination(stream) : this.#keptDestination(stream);
-    await this.#publisher().publish(destination, recordOf(message, this.#options.binding, expiresAfter), signal);
+  publish(stream: string, message: Message, { signal, expiresAfter }: TransportPublishOptions): Promise<void> {
+    try {
+      const destination = expiresAfter === undefined ? this.#streamDestination(stream) : this.#keptDestination(stream);
+      return this.#publisher().publish(destination, recordOf(message, this.#options.binding, expiresAfter), signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async subscribe(request: SubscribeRequest<RabbitmqNative>, sink: Sink): Promise<TransportSubscription> {
