@@ -22,7 +22,7 @@ import { exchangeOf, queueOf, waitQueueOf } from "./names.ts";
 import { Division } from "./partitions/division.ts";
 import { PartitionedSubscription } from "./partitions/partitioned-subscription.ts";
 import { type Destination, Publisher } from "./publisher.ts";
-import { recordOf, waitingRecord } from "./records.ts";
+import { positions, recordOf, waitingRecord } from "./records.ts";
 import { Subscription, type SubscriptionOptions } from "./subscription.ts";
 import { busy, isDivided, type Place, type RabbitmqNative, Topology } from "./topology.ts";
 
@@ -75,6 +75,7 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
   readonly #locks: Locks;
   readonly #holders = new Map<string, Holders>();
   readonly #streams = new Map<string, Destination>();
+  readonly #nextPosition = positions();
   #publishing: { readonly link: Link; readonly publisher: Publisher } | undefined;
   #listener: TransportListener | undefined;
   #isConnected = true;
@@ -97,7 +98,11 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
   publish(stream: string, message: Message, { signal, expiresAfter }: TransportPublishOptions): Promise<void> {
     try {
       const destination = expiresAfter === undefined ? this.#streamDestination(stream) : this.#keptDestination(stream);
-      return this.#publisher().publish(destination, recordOf(message, this.#options.binding, expiresAfter), signal);
+      return this.#publisher().publish(
+        destination,
+        recordOf(message, this.#options.binding, { position: this.#nextPosition(), expiresAfter }),
+        signal,
+      );
     } catch (error) {
       return Promise.reject(error);
     }

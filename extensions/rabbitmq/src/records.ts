@@ -36,29 +36,40 @@ export const slots = 120;
 /** Longer times than this the broker refuses. */
 const longestExpiry = 2 ** 32 - 1;
 
-/** @throws EventDriverError `ERR_INVALID_MESSAGE`, `ERR_TOO_LARGE` */
-export function recordOf(message: Message, binding: Binding, expiresAfter: number | undefined): OutgoingRecord {
-  const { headers, contentType, key, body } = binding.write(message);
-  requireFits(headers, message.id);
-  const expiration = expiresAfter === undefined ? undefined : Math.ceil(expiresAfter);
-  return {
-    envelope: {
-      headers: headerFields(headers, partitionOf(key, slots)),
-      ...(contentType !== undefined && { contentType }),
-      ...(expiration !== undefined && expiration <= longestExpiry && { expiration: String(expiration) }),
-      routingKey: routingKeyOf(key),
-      // The broker has no positions, so each record brings its own.
-      messageId: randomUUID(),
-      durable: true,
-    },
-    body: asBuffer(body),
-  };
+export interface RecordOptions {
+  /** As no other record has it: the broker has no positions, so each brings its own. */
+  readonly position: string;
+  /** Milliseconds after which the broker may remove it. */
+  readonly expiresAfter: number | undefined;
 }
 
-function headerFields(headers: WrittenRecord["headers"], slot: number): Record<string, string | string[]> {
-  const fields: Record<string, string | string[]> = {};
+/** @throws EventDriverError `ERR_INVALID_MESSAGE`, `ERR_TOO_LARGE` */
+export function recordOf(message: Message, binding: Binding, { position, expiresAfter }: RecordOptions): OutgoingRecord {
+  const { headers, contentType, key, body } = binding.write(message);
+  requireFits(headers, message.id);
+  const envelope: Envelope = {
+    headers: headerFields(headers, partitionOf(key, slots)),
+    routingKey: routingKeyOf(key),
+    messageId: position,
+    durable: true,
+  };
+  if (contentType !== undefined) envelope.contentType = contentType;
+  const expiration = expiresAfter === undefined ? Infinity : Math.ceil(expiresAfter);
+  if (expiration <= longestExpiry) envelope.expiration = String(expiration);
+  return { envelope, body: asBuffer(body) };
+}
+
+/** Positions for the records of one connection: one random part and a count are as unique as a random name for each, at a tenth of the cost. */
+export function positions(): () => string {
+  const start = randomUUID();
+  let count = 0;
+  return () => `${start}/${(count += 1)}`;
+}
+
+function headerFields(headers: WrittenRecord["headers"], slot: number): Record<string, string | readonly string[]> {
+  const fields: Record<string, string | readonly string[]> = {};
   for (const [name, value] of headers) fields[name] = value;
-  fields[slotHeader] = [slotKey(slot)];
+  fields[slotHeader] = slotKeys[slot] ?? [];
   return fields;
 }
 
@@ -66,6 +77,9 @@ function headerFields(headers: WrittenRecord["headers"], slot: number): Record<s
 export function slotKey(slot: number): string {
   return `${slotPrefix}${slot}`;
 }
+
+/** What the header of each slot holds. */
+const slotKeys: readonly (readonly string[])[] = Array.from({ length: slots }, (_, slot) => [slotKey(slot)]);
 
 /** The message's key, unless it is too long, or would be taken for a slot. It is in the headers, too. */
 function routingKeyOf(key: string): string {

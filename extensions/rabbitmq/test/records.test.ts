@@ -1,11 +1,21 @@
 import type { AsyncMessage } from "rabbitmq-client";
 
 import { amqpBinding } from "@event-driver/cloudevents/bindings";
-import { createMessage } from "event-driver";
+import { createMessage, type Message } from "event-driver";
 import { partitionOf } from "event-driver/streams";
 import { expect, test } from "vitest";
 
-import { attemptOf, positionOf, readRecord, recordOf, slotKey, slots, waitingRecord } from "../src/records.ts";
+import {
+  attemptOf,
+  type OutgoingRecord,
+  positionOf,
+  positions,
+  readRecord,
+  recordOf,
+  slotKey,
+  slots,
+  waitingRecord,
+} from "../src/records.ts";
 
 const binding = amqpBinding();
 const message = createMessage({
@@ -16,12 +26,19 @@ const message = createMessage({
   attributes: { datacontenttype: "application/json" },
 });
 
-test("a record is durable, routed by its key and its slot, and has a position of its own", () => {
-  const [one, other] = [recordOf(message, binding, undefined), recordOf(message, binding, undefined)];
+test("a record is durable, routed by its key and its slot, and has the position it was given", () => {
+  const { envelope } = recordOf(message, binding, { position: "p-7", expiresAfter: undefined });
 
-  expect(one.envelope).toMatchObject({ durable: true, routingKey: "order-1", contentType: "application/json" });
-  expect(one.envelope.headers).toMatchObject({ CC: [slotKey(partitionOf("order-1", slots))] });
-  expect(one.envelope.messageId).not.toBe(other.envelope.messageId);
+  expect(envelope).toMatchObject({ durable: true, routingKey: "order-1", contentType: "application/json", messageId: "p-7" });
+  expect(envelope.headers).toMatchObject({ CC: [slotKey(partitionOf("order-1", slots))] });
+});
+
+test("no two records have the same position, those of other connections included", () => {
+  const [ours, theirs] = [positions(), positions()];
+
+  const all = Array.from({ length: 100 }, () => [ours(), theirs()]).flat();
+
+  expect(new Set(all).size).toBe(200);
 });
 
 test.each([
@@ -30,7 +47,7 @@ test.each([
 ])("a key that %s is left to the headers", (_which, key) => {
   const long = { ...message, key };
 
-  const { envelope, body } = recordOf(long, binding, undefined);
+  const { envelope, body } = written(long);
 
   expect(envelope.routingKey).toBe("");
   expect(readRecord(inboundOf({ ...envelope, body }), "orders", binding).message).toEqual(long);
@@ -44,13 +61,13 @@ test.each([
   [2 ** 32, undefined],
   [Infinity, undefined],
 ])("an expiry of %s is %s at the broker, which is never sooner", (expiresAfter, expiration) => {
-  expect(recordOf(message, binding, expiresAfter).envelope.expiration).toBe(expiration);
+  expect(recordOf(message, binding, { position: "p-1", expiresAfter }).envelope.expiration).toBe(expiration);
 });
 
 test("attributes that do not fit into a frame are refused before they end the channel", () => {
   const large = { ...message, attributes: { note: "é".repeat(70_000) } };
 
-  expect(() => recordOf(large, binding, undefined)).toThrow(expect.objectContaining({ code: "ERR_TOO_LARGE", retryable: false }));
+  expect(() => written(large)).toThrow(expect.objectContaining({ code: "ERR_TOO_LARGE", retryable: false }));
 });
 
 test.each([
@@ -65,7 +82,7 @@ test.each([
 });
 
 test("a record that has waited reads as the one that came, and counts on", () => {
-  const { envelope, body } = recordOf(message, binding, undefined);
+  const { envelope, body } = written(message);
   const first = inboundOf({ ...envelope, body, contentEncoding: "identity" });
 
   const waiting = waitingRecord(first, "orders~wait~1000");
@@ -87,6 +104,10 @@ test("a record that waits takes neither its expiry nor the broker's own headers 
   expect(waiting.envelope).not.toHaveProperty("expiration");
   expect(waiting.envelope.headers).toEqual({ tenant: "acme", "event-driver-attempts": 3, "event-driver-routing-key": "order-1" });
 });
+
+function written(given: Message): OutgoingRecord {
+  return recordOf(given, binding, { position: "p-1", expiresAfter: undefined });
+}
 
 function inboundOf(parts: Partial<AsyncMessage>): AsyncMessage {
   return {
