@@ -12,10 +12,19 @@ import { invalidOption } from "../../errors.ts";
  */
 export function partitionOf(key: string, count: number): number {
   if (!Number.isInteger(count) || count < 1) throw invalidOption("partitionOf", "count", count, "a whole number from 1");
-  return hashOf(encoder.encode(key)) % count;
+  return hashOf(bytesOf(key)) % count;
 }
 
 const encoder = new TextEncoder();
+
+/** Holds the bytes of one key at a time: to ask for memory costs more than the rest. */
+const shared = new Uint8Array(256);
+
+function bytesOf(key: string): Uint8Array {
+  // A character is at most three bytes.
+  if (key.length * 3 > shared.length) return encoder.encode(key);
+  return shared.subarray(0, encoder.encodeInto(key, shared).written);
+}
 
 /** MurmurHash3 as its author has published it: https://github.com/aappleby/smhasher/blob/master/src/MurmurHash3.cpp */
 function hashOf(bytes: Uint8Array): number {
