@@ -1,6 +1,7 @@
 import { compressionsAlgorithmsByBitmask, UnsupportedCompressionError } from "@platformatic/kafka";
 import { EventDriverError } from "event-driver";
 
+import { bits, places, uncounted } from "./batch-layout.ts";
 import { BytesReader } from "./bytes-reader.ts";
 import { LogRecord } from "./log-record.ts";
 
@@ -15,24 +16,6 @@ export interface RecordBatch {
   /** All of it. */
   readonly bytes: Buffer;
 }
-
-/** Where what a batch begins with stands in it. */
-const places = {
-  firstOffset: 0,
-  length: 8,
-  magic: 16,
-  attributes: 21,
-  lastOffsetDelta: 23,
-  firstTimestamp: 27,
-  maxTimestamp: 35,
-  producerId: 43,
-  count: 57,
-  records: 61,
-};
-/** The length of a batch does not count the bytes up to it. */
-const uncounted = 12;
-
-const bits = { compression: 0b111, appendTime: 0b1000, transactional: 0b1_0000, control: 0b10_0000 };
 
 /**
  * The batches of an answer. What is cut off at the end is left out, as it is asked for again.
