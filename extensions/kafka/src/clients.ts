@@ -8,15 +8,9 @@ export function adminClient(settings: ClientSettings): Admin {
   return new Admin({ ...baseOf(settings), retries: 3, retryDelay: 250 });
 }
 
-/**
- * Sends the same request again, for ever: the broker knows it by its sequence, so that nothing is written twice, though its answer was lost.
- */
-export function idempotentProducer(settings: ClientSettings): Producer {
-  return new Producer({
-    ...baseOf(settings),
-    idempotent: true,
-    retryDelay: (_client, _operation, attempt) => Math.min(2_000, 50 * 2 ** attempt),
-  });
+/** Knows the cluster, and holds a connection to each broker that is published to. What is sent over them, and sent again, is not its own. */
+export function publishingClient(settings: ClientSettings): Producer {
+  return new Producer({ ...baseOf(settings), retries: 3, retryDelay: 250 });
 }
 
 export function transactionalProducer(settings: ClientSettings, transactionalId: string): Producer {

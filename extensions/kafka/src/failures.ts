@@ -1,4 +1,4 @@
-import { AuthenticationError, findErrorBy } from "@platformatic/kafka";
+import { AuthenticationError, findErrorBy, GenericError } from "@platformatic/kafka";
 import { EventDriverError, isEventDriverError, quote } from "event-driver";
 import { untrustedServer } from "event-driver/streams";
 
@@ -21,6 +21,22 @@ function isLoginRefusal(error: unknown): boolean {
   if (isProtocolError(error, ...loginRefusals)) return true;
   if (error instanceof AuthenticationError && error.cause === undefined) return true;
   return isLoginRefusal(error.cause) || (error instanceof AggregateError && error.errors.some(isLoginRefusal));
+}
+
+/** Whether the same may go well later. Nobody has said then that it never will. */
+export function isPassing(error: unknown): boolean {
+  if (isEventDriverError(error)) return error.code === "ERR_CONNECTION_FAILED" && error.retryable;
+  return error instanceof Error && isOfClient(error) && findErrorBy(error, "canRetry", false) === null;
+}
+
+/** Whether a broker has the records of a request from an earlier time that it was sent. */
+export function isAlreadyWritten(error: unknown): boolean {
+  return isProtocolError(error, "DUPLICATE_SEQUENCE_NUMBER");
+}
+
+/** Whether the records do not follow on what a broker has of the same producer, or it knows that one no longer. */
+export function isOutOfSequence(error: unknown): boolean {
+  return isProtocolError(error, ...sequenceErrors);
 }
 
 /** What there is to say when the certificates of all brokers were refused. */
@@ -60,6 +76,14 @@ export function brokerFailed(what: string, cause: unknown): EventDriverError {
   });
 }
 
+const sequenceErrors = [
+  "OUT_OF_ORDER_SEQUENCE_NUMBER",
+  "UNKNOWN_PRODUCER_ID",
+  "INVALID_PRODUCER_EPOCH",
+  "INVALID_PRODUCER_ID_MAPPING",
+  "PRODUCER_FENCED",
+];
+
 const refusals = [
   "TOPIC_AUTHORIZATION_FAILED",
   "GROUP_AUTHORIZATION_FAILED",
@@ -68,3 +92,8 @@ const refusals = [
 ];
 
 const loginRefusals = ["SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM", "ILLEGAL_SASL_STATE"];
+
+/** All of them are marked, also those that hold several. */
+function isOfClient(error: Error): boolean {
+  return GenericError.isGenericError(error);
+}

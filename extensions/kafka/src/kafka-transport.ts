@@ -11,11 +11,13 @@ import type {
 } from "event-driver/streams";
 
 import type { KafkaNative, KafkaSettings } from "./options.ts";
+import type { OutgoingRecord } from "./outgoing-record.ts";
 
-import { adminClient, idempotentProducer } from "./clients.ts";
+import { adminClient, publishingClient } from "./clients.ts";
 import { brokerFailed, closedError, groupBusy, isRefusal, notTrusted } from "./failures.ts";
 import { requireNative } from "./options.ts";
-import { type OutgoingRecord, RecordWriter } from "./record-writer.ts";
+import { produceClient } from "./produce-client.ts";
+import { RecordWriter } from "./record-writer.ts";
 import { RetryTopics } from "./retry-topics.ts";
 import { Subscription } from "./subscription.ts";
 import { Topology } from "./topology.ts";
@@ -46,16 +48,17 @@ export class KafkaTransport implements Transport<KafkaNative> {
 
   constructor(options: KafkaTransportOptions) {
     const { settings, features } = options;
-    const { batchBytes, compression } = settings;
+    const { batchBytes, compression, clock, clientOptions } = settings;
     this.#options = options;
     this.features = features;
     this.#admin = adminClient(settings);
-    this.#producer = idempotentProducer(settings);
+    this.#producer = publishingClient(settings);
     this.#topology = new Topology(this.#admin, settings);
-    this.#writer = new RecordWriter({ producer: this.#producer, topology: this.#topology, batchBytes, compression, clock: settings.clock });
+    const client = produceClient({ producer: this.#producer, compression, timeout: clientOptions.timeout ?? replicasTimeout, clock });
+    this.#writer = new RecordWriter({ client, topology: this.#topology, batchBytes, clock });
     this.#watch = new Watch({
       admin: this.#admin,
-      clock: settings.clock,
+      clock,
       onState: (state) => this.#listener?.state({ state }),
     });
     this.#watch.add(this.#producer);
@@ -169,11 +172,13 @@ export class KafkaTransport implements Transport<KafkaNative> {
 
 /** Milliseconds. */
 const pauseAfterError = 100;
+/** Milliseconds that replicas have to get what was published. */
+const replicasTimeout = 5_000;
 
 function outgoing({ headers, key, body }: ReturnType<Binding["write"]>): OutgoingRecord {
   return {
     key: Buffer.from(key, "utf8"),
     value: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
-    headers: new Map(headers.map(([name, value]) => [Buffer.from(name, "utf8"), Buffer.from(value, "utf8")])),
+    headers,
   };
 }

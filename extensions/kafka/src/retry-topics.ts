@@ -2,6 +2,7 @@ import { type Clock, type Logger, sleep } from "event-driver";
 
 import type { Retries, RetryNote } from "./deliveries.ts";
 import type { LogRecord, RecordParts } from "./log-record.ts";
+import type { OutgoingRecord } from "./outgoing-record.ts";
 import type { Entry, Partition } from "./partition.ts";
 import type { RecordWriter } from "./record-writer.ts";
 
@@ -80,15 +81,11 @@ interface StoredNote extends Omit<RetryNote, "isOurs"> {
   readonly name: string;
 }
 
-function withNote({ key, value, headers }: RecordParts, note: StoredNote): Parameters<RecordWriter["write"]>[1] {
-  const kept = headers.filter(([name]) => name !== noteName);
+function withNote({ key, value, headers }: RecordParts, note: StoredNote): OutgoingRecord {
   return {
     key: key === null ? undefined : bytesOf(key),
     value: value === null ? undefined : bytesOf(value),
-    headers: new Map([
-      ...kept.map(([name, text]): [Buffer, Buffer] => [Buffer.from(name), bytesOf(text)]),
-      [Buffer.from(noteName), Buffer.from(JSON.stringify(note))],
-    ]),
+    headers: [...headers.filter(([name]) => name !== noteName), [noteName, JSON.stringify(note)]],
   };
 }
 

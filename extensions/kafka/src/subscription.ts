@@ -5,7 +5,7 @@ import type { Sink, SubscribeRequest, TransportListener, TransportSubscription }
 import { randomUUID } from "node:crypto";
 
 import type { KafkaNative, KafkaSettings } from "./options.ts";
-import type { OutgoingRecord } from "./record-writer.ts";
+import type { OutgoingRecord } from "./outgoing-record.ts";
 import type { Topology } from "./topology.ts";
 import type { Outbox } from "./transactions.ts";
 

@@ -4,11 +4,10 @@ import type { Message } from "event-driver";
 import { compatibilityPartitioner } from "@platformatic/kafka";
 
 import type { Entry, Partition } from "./partition.ts";
-import type { OutgoingRecord } from "./record-writer.ts";
 import type { Topology } from "./topology.ts";
 import type { Output } from "./transactions.ts";
 
-import { toProduce } from "./record-writer.ts";
+import { type OutgoingRecord, toProduce } from "./outgoing-record.ts";
 
 export interface TransactionCommitterOptions {
   readonly consumer: Consumer;

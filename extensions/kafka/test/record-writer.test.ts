@@ -1,71 +1,140 @@
-import type { Producer } from "@platformatic/kafka";
-
+import { AuthenticationError, NetworkError } from "@platformatic/kafka";
 import { EventDriverError, systemClock } from "event-driver";
+import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 
-import { RecordWriter } from "../src/record-writer.ts";
+import { RecordWriter, type RecordWriterOptions } from "../src/record-writer.ts";
+import { type Fate, NumberedBroker, type NumberedBrokerOptions } from "./numbered-broker.ts";
 
 test("what is written in one turn goes in one request, in its order", async () => {
-  const { writer, requests } = bench();
+  const { writer, broker } = bench();
 
   await Promise.all(["1", "2", "3"].map((id) => writer.write("orders", record(id))));
 
-  expect(requests).toEqual([["1", "2", "3"]]);
+  expect(broker.requests).toEqual([["1", "2", "3"]]);
 });
 
-test("what comes while a request is under way goes together into the next one", async () => {
-  const { writer, requests, sent, answer } = bench({ hold: true });
+test("what comes while two requests are under way goes together into the next one", async () => {
+  const { writer, broker, sent } = await known({ hold: true });
+
+  const others = [];
+  for (const ids of [["1"], ["2"], ["3", "4"]]) {
+    others.push(...ids.map((id) => writer.write("orders", record(id))));
+    await sent(Math.min(2, others.length) + 1);
+  }
+  broker.answer();
+  await sent(4);
+  for (let answers = 0; answers < 2; answers += 1) broker.answer();
+  await Promise.all(others);
+
+  expect(broker.requests).toEqual([["0"], ["1"], ["2"], ["3", "4"]]);
+});
+
+test("a producer that the broker does not know yet sends one batch of a partition alone, for the broker would take any", async () => {
+  const { writer, broker, sent } = bench({ fates: ["busy"], hold: true });
 
   const first = writer.write("orders", record("1"));
   await sent(1);
-  const others = ["2", "3"].map((id) => writer.write("orders", record(id)));
-  answer();
-  await first;
-  await sent(2);
-  answer();
-  await Promise.all(others);
+  const second = writer.write("orders", record("2"));
+  for (const requests of [2, 3]) {
+    broker.answer();
+    await sent(requests);
+  }
+  broker.answer();
+  await Promise.all([first, second]);
 
-  expect(requests).toEqual([["1"], ["2", "3"]]);
+  expect(broker.requests).toEqual([["1"], ["1"], ["2"]]);
 });
 
 test("a request does not get larger than it may, but for one record that is", async () => {
-  const { writer, requests } = bench({ batchBytes: 400 });
+  const { writer, broker } = bench({ batchBytes: 80 });
 
   await Promise.all(["a", "b".repeat(1_000), "c", "d", "e", "f"].map((id) => writer.write("orders", record(id))));
 
-  expect(requests.map((ids) => ids.length)).toEqual([1, 1, 4]);
+  expect(broker.requests.map((ids) => ids.length)).toEqual([1, 1, 4]);
 });
 
 test("a record that nobody waits for any longer is not sent, if it has not been", async () => {
-  const { writer, requests, sent, answer } = bench({ hold: true });
+  const { writer, broker, sent } = bench({ hold: true });
   const controller = new AbortController();
 
-  const first = writer.write("orders", record("1"));
+  const others = [];
+  for (const id of ["1", "2"]) others.push(writer.write("orders", record(id)));
   await sent(1);
-  const second = writer.write("orders", record("2"), controller.signal);
-  const third = writer.write("orders", record("3"));
+  others.push(writer.write("orders", record("3")));
+  const given = writer.write("invoices", record("4"), controller.signal);
   controller.abort(new Error("too late"));
-  await expect(second).rejects.toThrow("too late");
-  answer();
-  await first;
-  await sent(2);
-  answer();
-  await third;
+  await expect(given).rejects.toThrow("too late");
+  await vi.waitUntil(() => {
+    broker.answer();
+    return broker.requests.flat().length === 3;
+  });
+  broker.answer();
+  await Promise.all(others);
 
-  expect(requests).toEqual([["1"], ["3"]]);
+  expect(broker.requests.flat()).toEqual(["1", "2", "3"]);
 });
 
-test("a refused request is the failure of its own records alone", async () => {
-  const { writer } = bench({ refuse: (ids) => ids.includes("1") });
+test("a refused batch is the failure of its own records alone, and those that were behind it are written", async () => {
+  const { writer, broker, sent } = await known({ fates: ["written", "tooLarge"], hold: true });
 
   const first = writer.write("orders", record("1"));
-  await expect(first).rejects.toThrow("refused");
+  await sent(2);
+  const second = writer.write("orders", record("2"));
+  await sent(3);
+  const outcome = Promise.allSettled([first, second]);
+  await answering(broker, outcome);
 
-  await writer.write("orders", record("2"));
+  expect(await outcome).toMatchObject([{ reason: { code: "ERR_TOO_LARGE", retryable: false } }, { status: "fulfilled" }]);
+  expect(broker.logs.get(0)).toEqual(["0", "2"]);
+});
+
+test("a producer that the broker has forgotten takes another identity, and goes on", async () => {
+  const { writer, broker, sent } = await known({ hold: true });
+
+  const first = writer.write("orders", record("1"));
+  await sent(2);
+  broker.forgetProducers();
+  const second = writer.write("orders", record("2"));
+  await answering(broker, Promise.all([first, second]));
+
+  expect(broker.logs.get(0)).toEqual(["0", "1", "2"]);
+});
+
+test("each record is written once and in its order, whatever becomes of the requests", async () => {
+  const fates = fc.array(fc.constantFrom<Fate>("written", "written", "busy", "unheard", "unanswered"), { maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(fates, counts, counts, fc.integer({ min: 1, max: 3 }), async (given, turns, writes, partitionCount) => {
+      const { writer, broker } = bench({ fates: given, turns, partitionCount, batchBytes: 60 });
+
+      const { ids, outcomes } = await writeAll(writer, writes);
+      await Promise.all(outcomes);
+
+      const stored = [...broker.logs.values()].flat();
+      expect(stored.toSorted()).toEqual(ids.toSorted());
+      for (const sameKey of Map.groupBy(ids, keyOf).values()) expect(stored.filter((id) => sameKey.includes(id))).toEqual(sameKey);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("what was refused is not written, and all else is, once and in its order", async () => {
+  const fates = fc.array(fc.constantFrom<Fate>("written", "written", "busy", "unheard", "tooLarge"), { maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(fates, counts, counts, async (given, turns, writes) => {
+      const { writer, broker } = bench({ fates: given, turns, batchBytes: 60 });
+
+      const { ids, outcomes } = await writeAll(writer, writes);
+      const settled = await Promise.allSettled(outcomes);
+
+      expect(broker.logs.get(0) ?? []).toEqual(ids.filter((_, index) => settled[index]?.status === "fulfilled"));
+    }),
+    { numRuns: 300 },
+  );
 });
 
 test("closing rejects what is under way and what waits, and all that comes", async () => {
-  const { writer, requests, sent } = bench({ hold: true });
+  const { writer, broker, sent } = bench({ hold: true });
 
   const first = writer.write("orders", record("1"));
   await sent(1);
@@ -74,48 +143,63 @@ test("closing rejects what is under way and what waits, and all that comes", asy
 
   for (const each of [first, waiting, writer.write("orders", record("3"))])
     await expect(each).rejects.toMatchObject({ code: "ERR_CONNECTION_CLOSED", retryable: true });
-  expect(requests).toEqual([["1"]]);
+  expect(broker.requests).toEqual([["1"]]);
+});
+
+test("closing ends what is tried again", async () => {
+  const pauses: (() => void)[] = [];
+  const clock = { now: () => 0, after: (_delay: number, callback: () => void) => (pauses.push(callback), () => {}) };
+  const { writer, broker } = bench({ fates: ["busy", "busy"], clock });
+
+  const given = writer.write("orders", record("1"));
+  await vi.waitUntil(() => pauses.length === 1);
+  writer.close();
+  await expect(given).rejects.toMatchObject({ code: "ERR_CONNECTION_CLOSED" });
+  pauses.shift()?.();
+  await turnsOf(20);
+
+  expect(broker.requests).toEqual([["1"], ["1"]]);
 });
 
 test("a missing topic is a failure, and a broker that is away is waited for", async () => {
   const away = new EventDriverError("ERR_CONNECTION_FAILED", { message: "away", retryable: true });
   const missing = new EventDriverError("ERR_TOPOLOGY", { message: "missing", retryable: true });
-  const { writer, requests } = bench({ topology: [away, away, undefined, missing] });
+  const { writer, broker } = bench({ topology: [away, new NetworkError("away"), undefined, missing] });
 
   await writer.write("orders", record("1"));
 
   await expect(writer.write("orders", record("2"))).rejects.toBe(missing);
-  expect(requests).toEqual([["1"]]);
+  expect(broker.requests).toEqual([["1"]]);
 });
 
-interface BenchOptions {
-  readonly hold?: boolean;
-  readonly batchBytes?: number;
-  readonly refuse?: (ids: readonly string[]) => boolean;
+test("whoever is not let in is told so, and may be let in the next time", async () => {
+  const refused = new AuthenticationError("wrong password");
+  const { writer, broker } = bench();
+  vi.spyOn(broker, "newIdentity").mockRejectedValueOnce(refused);
+
+  await expect(writer.write("orders", record("1"))).rejects.toBe(refused);
+  await writer.write("orders", record("2"));
+
+  expect(broker.requests).toEqual([["2"]]);
+});
+
+interface BenchOptions extends NumberedBrokerOptions, Partial<Pick<RecordWriterOptions, "batchBytes" | "clock">> {
   /** What asking for the topic fails with, one after the other. */
   readonly topology?: readonly (Error | undefined)[];
 }
 
-function bench({ hold = false, batchBytes = 1_000_000, refuse = () => false, topology = [] }: BenchOptions = {}): {
+interface Bench {
   readonly writer: RecordWriter;
-  readonly requests: readonly (readonly string[])[];
+  readonly broker: NumberedBroker;
   /** Resolves when so many requests were sent. */
   readonly sent: (count: number) => Promise<void>;
-  /** Answers the request that is under way. */
-  readonly answer: () => void;
-} {
-  const requests: string[][] = [];
-  const held: (() => void)[] = [];
+}
+
+function bench({ topology = [], batchBytes = 1_000_000, clock = quick, ...options }: BenchOptions = {}): Bench {
+  const broker = new NumberedBroker(options);
   const answers = [...topology];
-  const send = async ({ messages }: Parameters<Producer["send"]>[0]): Promise<object> => {
-    const ids = messages.map(({ value }) => String(value));
-    if (refuse(ids)) throw new Error("refused");
-    requests.push(ids);
-    if (hold) await new Promise<void>((resolve) => held.push(resolve));
-    return {};
-  };
   const writer = new RecordWriter({
-    producer: { send },
+    client: broker,
     topology: {
       async require() {
         const error = answers.shift();
@@ -125,17 +209,64 @@ function bench({ hold = false, batchBytes = 1_000_000, refuse = () => false, top
       forget() {},
     },
     batchBytes,
-    compression: "none",
-    clock: { now: () => 0, after: (_delay, callback) => systemClock.after(0, callback) },
+    clock,
   });
-  return {
-    writer,
-    requests,
-    sent: (count) => vi.waitUntil(() => requests.length === count).then(() => undefined),
-    answer: () => held.shift()?.(),
-  };
+  return { writer, broker, sent: (count) => vi.waitUntil(() => broker.requests.length === count).then(() => undefined) };
 }
 
-function record(id: string): Parameters<RecordWriter["write"]>[1] {
-  return { key: Buffer.from("order-1"), value: Buffer.from(id), headers: new Map() };
+/** One whose producer the broker knows, as it has written the record `0`. */
+async function known(options: BenchOptions): Promise<Bench> {
+  const opened = bench(options);
+  const first = opened.writer.write("orders", record("0"));
+  await opened.sent(1);
+  opened.broker.answer();
+  await first;
+  return opened;
+}
+
+/** Time stands still, and no pause takes any. */
+const quick: RecordWriterOptions["clock"] = { now: () => 0, after: (_delay, callback) => systemClock.after(0, callback) };
+
+/** Answers whatever comes until `outcome` is known. */
+async function answering(broker: NumberedBroker, outcome: Promise<unknown>): Promise<void> {
+  let isKnown = false;
+  void outcome.then(() => (isKnown = true));
+  await vi.waitUntil(() => {
+    broker.answer();
+    return isKnown;
+  });
+}
+
+const counts = fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 1, maxLength: 40 });
+
+/** Writes so many records at a time, and waits as many turns. */
+async function writeAll(
+  writer: RecordWriter,
+  writes: readonly number[],
+): Promise<{ readonly ids: readonly string[]; readonly outcomes: readonly Promise<void>[] }> {
+  const ids: string[] = [];
+  const outcomes: Promise<void>[] = [];
+  for (const count of writes) {
+    for (let left = count % 7; left > 0; left -= 1) {
+      const id = String(ids.length);
+      ids.push(id);
+      const outcome = writer.write("orders", record(id, keyOf(id)));
+      outcome.catch(() => {});
+      outcomes.push(outcome);
+    }
+    await turnsOf(count);
+  }
+  return { ids, outcomes };
+}
+
+function keyOf(id: string): string {
+  return `order-${Number(id) % 4}`;
+}
+
+async function turnsOf(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await Promise.resolve();
+}
+
+function record(id: string, key: string = "order-1"): Parameters<RecordWriter["write"]>[1] {
+  return { key: Buffer.from(key), value: Buffer.from(id), headers: [] };
 }

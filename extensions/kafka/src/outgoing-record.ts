@@ -1,0 +1,38 @@
+import type { MessageToProduce } from "@platformatic/kafka";
+
+import { type BytesWriter, sizeOfField, sizeOfNumber } from "./bytes-writer.ts";
+
+/** A record on its way to a topic. */
+export interface OutgoingRecord {
+  readonly key: Buffer | undefined;
+  /** Absent for a tombstone. */
+  readonly value: Buffer | undefined;
+  readonly headers: readonly (readonly [name: string, value: string | Uint8Array | null])[];
+}
+
+/** How many bytes the record takes in a batch, but for its place in it. */
+export function sizeOfRecord({ key, value, headers }: OutgoingRecord): number {
+  let size = sizeOfField(key) + sizeOfField(value) + sizeOfNumber(headers.length);
+  for (const [name, text] of headers) size += sizeOfField(name) + sizeOfField(text);
+  return size;
+}
+
+export function writeRecord({ key, value, headers }: OutgoingRecord, writer: BytesWriter): void {
+  writer.field(key);
+  writer.field(value);
+  writer.number(headers.length);
+  for (const [name, text] of headers) {
+    writer.field(name);
+    writer.field(text);
+  }
+}
+
+/** A record as the client takes it. */
+export function toProduce(topic: string, { key, value, headers }: OutgoingRecord): MessageToProduce {
+  return {
+    topic,
+    headers: new Map(headers.map(([name, text]) => [Buffer.from(name), Buffer.from(text ?? "")])),
+    ...(key !== undefined && { key }),
+    ...(value !== undefined && { value }),
+  };
+}

@@ -1,0 +1,30 @@
+import { compatibilityPartitioner } from "@platformatic/kafka";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+
+import { partitionOfKey } from "../src/partition-of-key.ts";
+
+test.each([
+  ["21", -973_932_308],
+  ["foobar", -790_332_482],
+  ["a-little-bit-long-string", -985_981_536],
+  ["a-little-bit-longer-string", -1_486_304_829],
+  ["lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971],
+  ["abc", 479_470_107],
+])("%s goes where Java's client sends it", (key, hash) => {
+  expect(partitionOfKey(Buffer.from(key), 1_000_003)).toBe((hash & 0x7fff_ffff) % 1_000_003);
+});
+
+test("every key goes where the client sends it", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), fc.integer({ min: 1, max: 1_000 }), (bytes, count) => {
+      const key = Buffer.from(bytes);
+
+      expect(partitionOfKey(key, count)).toBe(compatibilityPartitioner({ topic: "orders", key }, key) % count);
+    }),
+  );
+});
+
+test("what has no key goes to the first partition", () => {
+  expect(partitionOfKey(undefined, 6)).toBe(0);
+});
