@@ -49,6 +49,30 @@ suite("a broker of its own", () => {
     expect(again.toSorted()).toEqual(published.toSorted());
   });
 
+  test(
+    "that is killed while many messages are on their way has each of them once, and each key in order",
+    { timeout: 180_000 },
+    async () => {
+      const stream = randomUUID();
+      const connection = await opened({ url: broker.url, publishBuffer: Infinity, batchBytes: 20_000 });
+      const messages = Array.from({ length: 20_000 }, (_, number) => sample(String(number), `order-${number % 7}`));
+      let confirmed = 0;
+
+      const publishing = Promise.all(messages.map(async (message) => (await connection.publish(stream, message), (confirmed += 1))));
+      await vi.waitUntil(() => confirmed > 1_000, { timeout: patience, interval: 1 });
+      await broker.kill();
+      const confirmedBefore = confirmed;
+      await broker.restart();
+      await publishing;
+
+      const received: Message[] = [];
+      await connection.subscribe(stream, async (_ctx, message) => void received.push(message), { backfill: true, concurrency: 1 });
+      await vi.waitUntil(() => received.length >= messages.length, patience);
+      expect(confirmedBefore).toBeLessThan(messages.length);
+      expectOnceInOrder(received, messages);
+    },
+  );
+
   test("that is away when a topic is needed is waited for, and publish gives up when its signal aborts", { timeout: 180_000 }, async () => {
     const connection = await opened({ url: broker.url });
     const [stream, controller] = [randomUUID(), new AbortController()];
@@ -80,23 +104,25 @@ suite("the network", () => {
   test("that is cut while much is published loses nothing of what was confirmed, keeps the order of each key, and doubles nothing", async () => {
     const [stream, sockets] = [randomUUID(), new Sockets()];
     onTestFinished(() => sockets.close());
-    const connection = await opened({ clientOptions: { context: sockets.context } });
+    const connection = await opened({ clientOptions: { context: sockets.context }, publishBuffer: Infinity, batchBytes: 20_000 });
     const reader = await opened();
     const received: Message[] = [];
     await reader.subscribe(stream, async (_ctx, message) => void received.push(message), { concurrency: 1 });
-    const messages = Array.from({ length: 3_000 }, (_, number) => sample(String(number), `order-${number % 5}`));
+    const messages = Array.from({ length: 20_000 }, (_, number) => sample(String(number), `order-${number % 5}`));
+    let confirmed = 0;
 
-    const publishing = Promise.all(messages.map((message) => connection.publish(stream, message)));
-    await vi.waitUntil(() => received.length > 0, patience);
-    sockets.cut();
-    sockets.mend();
+    const publishing = Promise.all(messages.map(async (message) => (await connection.publish(stream, message), (confirmed += 1))));
+    for (const enough of [1_000, 5_000, 12_000]) {
+      await vi.waitUntil(() => confirmed > enough, { timeout: patience, interval: 1 });
+      sockets.cut();
+      sockets.mend();
+    }
+    const confirmedBefore = confirmed;
     await publishing;
     await vi.waitUntil(() => received.length >= messages.length, patience);
 
-    expect(received.length).toBe(messages.length);
-    for (const [key, sameKey] of Map.groupBy(received, (message) => message.key)) {
-      expect(sameKey.map(({ id }) => id)).toEqual(messages.filter((message) => message.key === key).map(({ id }) => id));
-    }
+    expect(confirmedBefore).toBeLessThan(messages.length);
+    expectOnceInOrder(received, messages);
   });
 
   test("without a broker the connection fails in time, and names the servers", async () => {
@@ -114,6 +140,13 @@ suite("the network", () => {
     await expect(kafkaConnection({ url: "127.0.0.1:1", connectTimeout: 2_000 })).rejects.toMatchObject({ code: "ERR_CONNECTION_FAILED" });
   });
 });
+
+function expectOnceInOrder(received: readonly Message[], published: readonly Message[]): void {
+  expect(received.length).toBe(published.length);
+  for (const [key, sameKey] of Map.groupBy(received, (message) => message.key)) {
+    expect(sameKey.map(({ id }) => id)).toEqual(published.filter((message) => message.key === key).map(({ id }) => id));
+  }
+}
 
 async function opened(options: Partial<KafkaConnectionOptions> = {}): Promise<KafkaConnection> {
   const connection = await kafkaConnection({
