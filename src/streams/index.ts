@@ -15,6 +15,7 @@ export type {
 } from "./connection.ts";
 export { type ConnectionOptions, createConnection } from "./create-connection.ts";
 export { type Delivery, deliveryOf } from "./delivery.ts";
+export { LinkedList, type Listed } from "./linked-list.ts";
 export { type MemoryBroker, memoryBroker, type MemoryBrokerOptions } from "./memory/memory-broker.ts";
 export { memoryConnection, type MemoryConnectionOptions } from "./memory/memory-connection.ts";
 export { partitionOf } from "./partitions/partition-of.ts";

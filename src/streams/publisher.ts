@@ -1,6 +1,7 @@
 import type { Message } from "../message.ts";
 import type { Transport, TransportPublishOptions } from "./transport.ts";
 
+import { ByName } from "./by-name.ts";
 import { EventDriverError, isEventDriverError, quote } from "../errors.ts";
 
 export interface PublisherOptions {
@@ -9,11 +10,16 @@ export interface PublisherOptions {
   readonly limit: number;
 }
 
+interface Lane {
+  /** Settles when its last message has its answer; `undefined` when that has come. */
+  last: Promise<void> | undefined;
+}
+
 /** Publishes one message of a key after another, and different keys side by side. Refuses what would make it hold more than it may. */
 export class Publisher {
   readonly #options: PublisherOptions;
-  /** The last message of each stream and key that has no answer yet. */
-  readonly #lanes = new Map<string, Promise<void>>();
+  /** By stream and key. */
+  readonly #lanes = new ByName<Lane>({ make: () => ({ last: undefined }), isIdle: ({ last }) => last === undefined });
   readonly #whenIdle: (() => void)[] = [];
   #pending = 0;
 
@@ -50,16 +56,16 @@ export class Publisher {
   }
 
   async #sendInLane(stream: string, message: Message, options: TransportPublishOptions): Promise<void> {
-    const name = JSON.stringify([stream, message.key]);
-    const before = this.#lanes.get(name);
+    const lane = this.#lanes.of(JSON.stringify([stream, message.key]));
+    const before = lane.last;
     const sent = before === undefined ? this.#send(stream, message, options) : before.then(() => this.#send(stream, message, options));
     // A message that was refused does not stop those behind it: its caller knows.
     const answered = sent.catch(() => {});
-    this.#lanes.set(name, answered);
+    lane.last = answered;
     try {
       await sent;
     } finally {
-      if (this.#lanes.get(name) === answered) this.#lanes.delete(name);
+      if (lane.last === answered) lane.last = undefined;
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Clock, Message } from "event-driver";
-import type { Handover, Inbound } from "event-driver/streams";
 
 import { EventDriverError, quote } from "event-driver";
+import { type Handover, type Inbound, LinkedList, type Listed } from "event-driver/streams";
 
 /** What a delivery says of itself, in the subject that it is acknowledged on. */
 export interface DeliveryInfo {
@@ -17,17 +17,33 @@ export interface DeliveryInfo {
   readonly pending: number;
 }
 
-/** `$JS.ACK.<stream>.<consumer>.<attempt>.<sequence>.<of the consumer>.<time>.<pending>`; newer servers put a domain and an account in front, and more behind. */
+/** What every word on a delivery is sent to begins with; what the broker says of a request for messages has no such subject. */
+export const ackPrefix = "$JS.ACK.";
+
+/**
+ * `$JS.ACK.<stream>.<consumer>.<attempt>.<sequence>.<of the consumer>.<time>.<pending>`; newer servers put a domain and an account in front of the stream, and more
+ * behind.
+ */
 export function deliveryInfo(reply: string): DeliveryInfo {
-  const tokens = reply.split(".");
-  const first = tokens.length === 9 ? 4 : 6;
+  const dots: number[] = [];
+  for (let dot = reply.indexOf("."); dot !== -1; dot = reply.indexOf(".", dot + 1)) dots.push(dot);
+  dots.push(reply.length);
+  const first = dots.length === 9 ? 3 : 5;
   return {
-    attempt: Number(tokens[first]),
-    sequence: Number(tokens[first + 1]),
-    delivery: Number(tokens[first + 2]),
-    publishedAt: Math.floor(Number(tokens[first + 3]) / 1_000_000),
-    pending: Number(tokens[first + 4]),
+    attempt: numberIn(reply, dots[first], dots[first + 1]),
+    sequence: numberIn(reply, dots[first + 1], dots[first + 2]),
+    delivery: numberIn(reply, dots[first + 2], dots[first + 3]),
+    // Of nanoseconds, more of them than a number holds.
+    publishedAt: numberIn(reply, dots[first + 3], (dots[first + 4] ?? 0) - 6),
+    pending: numberIn(reply, dots[first + 4], dots[first + 5]),
   };
+}
+
+/** The digits between a dot and the next one: to make text of them first takes longer than the rest. */
+function numberIn(text: string, dot = 0, end = 0): number {
+  let number = 0;
+  for (let at = dot + 1; at < end; at += 1) number = number * 10 + text.charCodeAt(at) - 48;
+  return number;
 }
 
 /** What becomes of a delivery. */
@@ -38,7 +54,7 @@ export interface Settling {
 }
 
 /** One delivery that is not settled. */
-export class Flight implements Inbound {
+export class Flight implements Inbound, Listed<Flight> {
   readonly message: Message;
   readonly failure: unknown;
   /** Its place in the stream. */
@@ -53,6 +69,9 @@ export class Flight implements Inbound {
   endsAt: number;
   /** Whom to tell when it is lost. */
   handover: Handover | undefined;
+  list: unknown;
+  before: Flight | undefined;
+  after: Flight | undefined;
   readonly #settling: Settling;
 
   constructor(
@@ -117,7 +136,7 @@ export interface FlightsOptions {
 export class Flights {
   readonly #options: FlightsOptions;
   /** What the broker takes back first is in front. */
-  readonly #flying = new Set<Flight>();
+  readonly #flying = new LinkedList<Flight>();
   #cancelTimer: (() => void) | undefined;
 
   constructor(options: FlightsOptions) {
@@ -169,7 +188,7 @@ export class Flights {
 
   #watch(): void {
     if (this.#cancelTimer !== undefined) return;
-    const [first] = this.#flying;
+    const { first } = this.#flying;
     if (first === undefined) return;
     const { clock } = this.#options;
     this.#cancelTimer = clock.after(Math.max(1, first.endsAt - clock.now()), () => {

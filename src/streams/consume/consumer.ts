@@ -9,6 +9,7 @@ import type { Worker } from "./work.ts";
 import { createContext } from "../../context.ts";
 import { EventDriverError, quote } from "../../errors.ts";
 import { endsWithin, goodbye } from "../ends-within.ts";
+import { LinkedList } from "../linked-list.ts";
 import { AckWaits } from "./ack-waits.ts";
 import { asDeadLetter, type DeadLetterSettings } from "./dead-letters.ts";
 import { Job } from "./job.ts";
@@ -44,11 +45,10 @@ export class Consumer implements Sink {
   readonly #lanes: Lanes<Job>;
   readonly #ackWaits: AckWaits | undefined;
   /** What nobody has said a last word on yet. */
-  readonly #jobs = new Set<Job>();
+  readonly #jobs = new LinkedList<Job>();
   /** How many acknowledgements the broker has not answered yet. Nobody waits for them but the end. */
   #unanswered = 0;
   #whenAnswered: (() => void) | undefined;
-  #delivered = 0;
 
   constructor(options: ConsumerOptions) {
     const { limit, clock, extendEvery } = options;
@@ -63,6 +63,7 @@ export class Consumer implements Sink {
       this.#ackWaits = new AckWaits({
         every: extendEvery,
         clock,
+        unsettled: () => this.#jobs,
         onError: (inbound, error) => this.#warn(inbound, error, "the ack wait of a message was not extended; it may be delivered again"),
       });
     }
@@ -74,10 +75,9 @@ export class Consumer implements Sink {
 
   deliver(inbound: Inbound): Handover {
     const job = new Job(inbound, this.#options.stream, this.#drop);
-    job.lane = this.#laneOf(inbound);
     this.#jobs.add(job);
-    this.#ackWaits?.add(inbound);
-    this.#lanes.add(job.lane, job);
+    if (inbound.extend !== undefined) this.#ackWaits?.watch();
+    job.lane = this.#lanes.add(this.#laneNameOf(inbound), job);
     return job;
   }
 
@@ -96,16 +96,16 @@ export class Consumer implements Sink {
     await endsWithin(clock, goodbye, this.#giveUp());
   }
 
-  #laneOf(inbound: Inbound): string {
+  /** `undefined` where none waits for another. */
+  #laneNameOf({ message }: Inbound): string | undefined {
     const { order } = this.#options;
-    if (order === "key") return inbound.message.key;
-    this.#delivered += 1;
-    return order === "serial" ? "" : String(this.#delivered);
+    if (order === "key") return message.key;
+    return order === "serial" ? "" : undefined;
   }
 
   /** It comes again: two of it in the same lane would pile up behind a handler that hangs. */
   readonly #drop = (job: Job): void => {
-    if (this.#lanes.remove(job.lane, job)) this.#forget(job);
+    if (job.lane !== undefined && this.#lanes.remove(job.lane, job)) this.#forget(job);
   };
 
   /** The common way has no promise more than it needs: each costs as much as the rest of what is done here. */
@@ -208,8 +208,7 @@ export class Consumer implements Sink {
    * comes after it has been done.
    */
   #acknowledge(job: Job): undefined {
-    this.#jobs.delete(job);
-    this.#ackWaits?.delete(job.inbound);
+    this.#takeOut(job);
     this.#unanswered += 1;
     job.inbound.ack().then(
       () => this.#end(job),
@@ -241,8 +240,13 @@ export class Consumer implements Sink {
 
   #forget(job: Job): undefined {
     job.end();
+    this.#takeOut(job);
+  }
+
+  /** Takes out what the last word was said on. */
+  #takeOut(job: Job): void {
     this.#jobs.delete(job);
-    this.#ackWaits?.delete(job.inbound);
+    if (this.#jobs.size === 0) this.#ackWaits?.stop();
   }
 
   /** Nobody waits for it any longer: whoever works on it is told, and the broker has it again. */

@@ -1,14 +1,19 @@
 import type { Delivery } from "../delivery.ts";
+import type { Listed } from "../linked-list.ts";
 import type { Handover, Inbound } from "../transport.ts";
+import type { Lane } from "./lanes.ts";
 
 import { Interrupt } from "../../context.ts";
 
 /** One delivery on its way through a subscription. */
-export class Job implements Handover {
+export class Job implements Handover, Listed<Job> {
   readonly inbound: Inbound;
   readonly stream: string;
   /** Where it waits for its turn, if it has to. */
-  lane = "";
+  lane: Lane<Job> | undefined;
+  list: unknown;
+  before: Job | undefined;
+  after: Job | undefined;
   /** When it failed first, in epoch milliseconds, as far as this subscription knows. */
   firstFailedAt: number | undefined;
   /** Aborts when the delivery is no longer ours, or nobody waits for it any longer. */

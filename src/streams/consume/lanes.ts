@@ -1,5 +1,8 @@
 import type { Clock } from "../../clock.ts";
 
+import { ByName } from "../by-name.ts";
+import { LinkedList, type Listed } from "../linked-list.ts";
+
 export interface LanesOptions<Job> {
   /** How many lanes are worked on side by side. */
   readonly limit: number;
@@ -10,8 +13,8 @@ export interface LanesOptions<Job> {
   readonly giveBack: (job: Job) => Promise<void>;
 }
 
-interface Lane<Job> {
-  readonly name: string;
+/** Where jobs wait for one another. */
+export interface Lane<Job> extends Listed<Lane<Job>> {
   /** The first one is being worked on, or is the next. */
   readonly jobs: Job[];
   /** Set while its first job waits to be run again. */
@@ -25,9 +28,11 @@ interface Lane<Job> {
  */
 export class Lanes<Job> {
   readonly #options: LanesOptions<Job>;
-  readonly #lanes = new Map<string, Lane<Job>>();
+  readonly #named = new ByName<Lane<Job>>({ make: emptyLane, isIdle: ({ jobs }) => jobs.length === 0 });
   /** Those with something to do and nobody on it, the longest waiting first. */
-  readonly #ready = new Set<Lane<Job>>();
+  readonly #ready = new LinkedList<Lane<Job>>();
+  /** Those whose first job waits to be run again. */
+  readonly #waiting = new LinkedList<Lane<Job>>();
   readonly #whenIdle: (() => void)[] = [];
   #running = 0;
   #givingBack = 0;
@@ -37,22 +42,22 @@ export class Lanes<Job> {
     this.#options = options;
   }
 
-  add(name: string, job: Job): void {
-    if (this.#stopping) return void this.#giveBackAll([job]);
-    const lane = this.#lanes.get(name);
-    if (lane !== undefined) return void lane.jobs.push(job);
-    const fresh: Lane<Job> = { name, jobs: [job], cancelWait: undefined };
-    this.#lanes.set(name, fresh);
-    this.#ready.add(fresh);
-    this.#startMore();
+  /** Behind all that are in the lane of this name; without a name, behind nobody. */
+  add(name: string | undefined, job: Job): Lane<Job> {
+    const lane = name === undefined ? emptyLane<Job>() : this.#named.of(name);
+    if (this.#stopping) void this.#giveBackAll([job]);
+    else if (lane.jobs.push(job) === 1) {
+      this.#ready.add(lane);
+      this.#startMore();
+    }
+    return lane;
   }
 
   /** Takes out a job that nobody needs any more; one that is being worked on ends as it would. */
-  remove(name: string, job: Job): boolean {
-    const lane = this.#lanes.get(name);
-    const place = lane?.jobs.indexOf(job) ?? -1;
-    if (lane === undefined || place === -1) return false;
-    const isWaiting = this.#ready.has(lane) || lane.cancelWait !== undefined;
+  remove(lane: Lane<Job>, job: Job): boolean {
+    const place = lane.jobs.indexOf(job);
+    if (place === -1) return false;
+    const isWaiting = this.#ready.has(lane) || this.#waiting.has(lane);
     if (place === 0 && !isWaiting) return false;
     lane.jobs.splice(place, 1);
     if (place === 0) this.#skipWait(lane);
@@ -62,33 +67,32 @@ export class Lanes<Job> {
   /** Begins nothing more and gives back what has not begun, or waits to be run again. Resolves when what runs has ended. */
   stop(): Promise<void> {
     this.#stopping = true;
-    for (const lane of this.#lanes.values()) {
-      if (!this.#ready.has(lane) && lane.cancelWait === undefined) continue;
-      lane.cancelWait?.();
+    for (const lane of [...this.#ready, ...this.#waiting]) {
+      this.#endWait(lane);
       this.#empty(lane);
     }
-    this.#ready.clear();
     return this.#idle() ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
   /** What the lane waited for has gone. */
   #skipWait(lane: Lane<Job>): void {
-    lane.cancelWait?.();
-    lane.cancelWait = undefined;
+    this.#endWait(lane);
     if (lane.jobs.length > 0) this.#ready.add(lane);
-    else {
-      this.#ready.delete(lane);
-      this.#lanes.delete(lane.name);
-    }
     this.#startMore();
   }
 
+  #endWait(lane: Lane<Job>): void {
+    lane.cancelWait?.();
+    lane.cancelWait = undefined;
+    if (!this.#ready.delete(lane)) this.#waiting.delete(lane);
+  }
+
   #startMore(): void {
-    for (const lane of this.#ready) {
-      if (this.#running >= this.#options.limit) return;
-      const job = lane.jobs[0];
+    while (this.#running < this.#options.limit) {
+      const lane = this.#ready.first;
+      const job = lane?.jobs[0];
+      if (lane === undefined || job === undefined) return;
       this.#ready.delete(lane);
-      if (job === undefined) continue;
       this.#running += 1;
       void this.#runFirst(lane, job);
     }
@@ -99,23 +103,18 @@ export class Lanes<Job> {
     this.#running -= 1;
     if (wait === undefined) lane.jobs.shift();
     if (this.#stopping) this.#empty(lane);
-    else if (lane.jobs.length === 0) this.#lanes.delete(lane.name);
-    else if (wait === undefined) this.#ready.add(lane);
-    else this.#wait(lane, wait);
+    else if (lane.jobs.length > 0 && wait === undefined) this.#ready.add(lane);
+    else if (wait !== undefined) this.#wait(lane, wait);
     this.#startMore();
     this.#tellIdle();
   }
 
   #wait(lane: Lane<Job>, delay: number): void {
-    lane.cancelWait = this.#options.clock.after(delay, () => {
-      lane.cancelWait = undefined;
-      this.#ready.add(lane);
-      this.#startMore();
-    });
+    this.#waiting.add(lane);
+    lane.cancelWait = this.#options.clock.after(delay, () => this.#skipWait(lane));
   }
 
   #empty(lane: Lane<Job>): void {
-    this.#lanes.delete(lane.name);
     void this.#giveBackAll(lane.jobs.splice(0));
   }
 
@@ -134,4 +133,8 @@ export class Lanes<Job> {
   #tellIdle(): void {
     if (this.#idle()) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
+}
+
+function emptyLane<Job>(): Lane<Job> {
+  return { jobs: [], cancelWait: undefined, list: undefined, before: undefined, after: undefined };
 }

@@ -6,6 +6,7 @@ import type { Handover, Inbound, Sink } from "../transport.ts";
 
 import { EventDriverError, invalidOption } from "../../errors.ts";
 import { endsWithin, goodbye } from "../ends-within.ts";
+import { LinkedList } from "../linked-list.ts";
 import { AckWaits } from "./ack-waits.ts";
 import { Job } from "./job.ts";
 
@@ -23,7 +24,7 @@ export interface PullQueueOptions {
 export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
   readonly #options: PullQueueOptions;
   readonly #waiting: Job[] = [];
-  readonly #taken = new Set<Job>();
+  readonly #taken = new LinkedList<Job>();
   readonly #takers: ((result: IteratorResult<PullDelivery, undefined>) => void)[] = [];
   readonly #whenIdle: (() => void)[] = [];
   readonly #ackWaits: AckWaits | undefined;
@@ -36,6 +37,7 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
       this.#ackWaits = new AckWaits({
         every: extendEvery,
         clock,
+        unsettled: () => this.#waiting,
         onError: ({ message, position }, error) =>
           logger.warn({ stream, name, id: message.id, position, err: error }, "the ack wait of a message was not extended"),
       });
@@ -51,7 +53,7 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
     const taker = this.#takers.shift();
     if (taker === undefined) {
       this.#waiting.push(job);
-      this.#ackWaits?.add(inbound);
+      if (inbound.extend !== undefined) this.#ackWaits?.watch();
     } else taker({ done: false, value: this.#take(job) });
     return job;
   }
@@ -71,6 +73,7 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
   async drain(limit: number): Promise<void> {
     const { clock } = this.#options;
     this.#endLoops();
+    this.#ackWaits?.stop();
     await endsWithin(clock, goodbye, this.#giveBackAll(this.#waiting.splice(0)));
     await endsWithin(clock, limit, this.#settled());
     const taken = [...this.#taken];
@@ -84,10 +87,8 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
 
   async #next(): Promise<IteratorResult<PullDelivery, undefined>> {
     const job = this.#waiting.shift();
-    if (job !== undefined) {
-      this.#ackWaits?.delete(job.inbound);
-      return { done: false, value: this.#take(job) };
-    }
+    if (this.#waiting.length === 0) this.#ackWaits?.stop();
+    if (job !== undefined) return { done: false, value: this.#take(job) };
     if (this.#isClosed) return { done: true, value: undefined };
     return new Promise((resolve) => this.#takers.push(resolve));
   }
@@ -135,12 +136,12 @@ export class PullQueue implements Sink, AsyncIterable<PullDelivery> {
   readonly #drop = (job: Job): void => {
     const place = this.#waiting.indexOf(job);
     if (place !== -1) this.#waiting.splice(place, 1);
+    if (this.#waiting.length === 0) this.#ackWaits?.stop();
     this.#forget(job);
   };
 
   #forget(job: Job): void {
     job.end();
-    this.#ackWaits?.delete(job.inbound);
     this.#taken.delete(job);
     if (this.#taken.size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
