@@ -10,7 +10,7 @@ import type { Tenure } from "./partitions/tenure.ts";
 import type { Position } from "./positions.ts";
 import type { Topology } from "./topology.ts";
 
-import { deliveryInfo, Flight, Flights } from "./deliveries.ts";
+import { ackPrefix, deliveryInfo, Flight, Flights } from "./deliveries.ts";
 import { headersOf } from "./message-headers.ts";
 import { defaultAckWait, type NatsNative } from "./options.ts";
 import { notAcknowledged, Settler } from "./settler.ts";
@@ -143,8 +143,8 @@ export class Puller implements TransportSubscription, Spender {
         if (error !== null) {
           logger.error({ stream: request.stream, name: request.name, err: error }, "no messages can be received");
           sink.lost(error);
-        } else if (msg.subject === subject) this.#onStatus(msg);
-        else this.#onMessage(msg);
+        } else if (msg.reply?.startsWith(ackPrefix)) this.#onMessage(msg, msg.reply);
+        else this.#onStatus(msg);
       },
     });
     this.#cancelHeartbeat?.();
@@ -152,10 +152,9 @@ export class Puller implements TransportSubscription, Spender {
     this.#refillSoon();
   }
 
-  #onMessage(msg: Msg): void {
+  #onMessage(msg: Msg, reply: string): void {
     const { link, binding, sink, request, clock, tenure } = this.#options;
     this.#asked = Math.max(0, this.#asked - 1);
-    const { reply = "" } = msg;
     // What is not ours any more is somebody else's to give back.
     if (!this.#isOurs) return;
     if (this.#isStopped) return link.client.publish(reply, notAcknowledged);

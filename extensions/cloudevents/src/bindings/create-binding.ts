@@ -6,6 +6,7 @@ import type { Protocol } from "./protocol.ts";
 import { invalidEvent } from "../event/attribute-rules.ts";
 import { requireMode } from "../http/http-encode.ts";
 import { foreignMessage } from "./foreign.ts";
+import { LineNames } from "./header-lines.ts";
 import { headerNames } from "./header-names.ts";
 import { plainBytes } from "./header-text.ts";
 import { keyPlaces } from "./key-places.ts";
@@ -23,7 +24,8 @@ export function createBinding(protocol: Protocol, options: BindingOptions): Bind
     throw invalidOption(protocol.factory, "foreign", foreign, '"accept", "refuse" or a function');
   }
   const places = keyPlaces(protocol.factory, options);
-  const reading: Reading = { protocol, places, placeOf: headerNames(protocol) };
+  const placeOf = headerNames(protocol);
+  const reading: Reading = { protocol, places, placeOf, lineNames: new LineNames(placeOf) };
   const writing: Writing = {
     protocol,
     mode,

@@ -3,7 +3,6 @@ import { toBase64 } from "event-driver";
 import type { HeaderValue } from "./binding.ts";
 import type { Protocol } from "./protocol.ts";
 
-import { isTextType, parseMediaType } from "../http/media-type.ts";
 import { utf8 } from "../http/utf8.ts";
 
 /** Whether all of it is printable ASCII, as nearly every attribute is. */
@@ -30,9 +29,4 @@ export function textOfHeader(value: Exclude<HeaderValue, null>, bytes: Protocol[
 export function plainBytes(bytes: Uint8Array): Uint8Array {
   if (Object.getPrototypeOf(bytes) === Uint8Array.prototype) return bytes;
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** Whether UTF-8 of this type is read as text. */
-export function saysText(contentType: string | undefined): boolean {
-  return contentType === undefined || contentType === "application/json" || isTextType(parseMediaType(contentType));
 }

@@ -9,6 +9,7 @@ export type {
   RecordPlace,
   WrittenRecord,
 } from "./binding.ts";
+export { HeaderLines } from "./header-lines.ts";
 export { kafkaBinding } from "./kafka.ts";
 export { mqttBinding } from "./mqtt.ts";
 export { natsBinding } from "./nats.ts";

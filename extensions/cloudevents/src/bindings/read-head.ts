@@ -3,64 +3,78 @@ import type { EventRecord, HeaderValue } from "./binding.ts";
 import { isAttributeText } from "../event/attribute-rules.ts";
 import { isPlainHeaderValue } from "../http/header-value.ts";
 import { emptyRecord } from "./empty-record.ts";
+import { HeaderLines, type LineNames } from "./header-lines.ts";
 import { noPlace, wrongName } from "./header-names.ts";
 import { textOfHeader } from "./header-text.ts";
 import { contentTypeName, markName, type Protocol } from "./protocol.ts";
 
-/** What the headers of a record say. */
-export interface Head {
-  /** The type of the body. */
-  readonly contentType: string | undefined;
-  readonly attributes: Record<string, string>;
-  readonly mark: string | undefined;
-  /** Whether it claims to be an event in binary mode. */
-  readonly isEvent: boolean;
-  /** Why it is none nevertheless. */
-  readonly problem: string | undefined;
+/** How headers are read. */
+export interface HeadReading {
+  readonly protocol: Protocol;
+  /** What a header is for. */
+  readonly placeOf: (header: string) => string;
+  /** For headers that are lines. */
+  readonly lineNames: LineNames;
 }
 
-/** Reads what a record says beside its body. `placeOf` tells what a header is for. */
-export function readHead({ headers, contentType: field }: EventRecord, protocol: Protocol, placeOf: (header: string) => string): Head {
-  const attributes = emptyRecord();
-  let contentType = field || undefined;
-  let mark: string | undefined;
-  let problem: string | undefined;
-  let isEvent = false;
+/** What the headers of a record say. */
+export class Head {
+  /** The type of the body. */
+  contentType: string | undefined;
+  readonly attributes: Record<string, string> = emptyRecord();
+  mark: string | undefined;
+  /** Whether it claims to be an event in binary mode. */
+  isEvent = false;
+  /** Why it is none nevertheless. */
+  problem: string | undefined;
+  readonly #protocol: Protocol;
 
-  for (const [header, value] of headers) {
-    if (value === null) continue;
-    const place = placeOf(header);
-    if (place === noPlace) continue;
-    if (place === markName) mark = textOfHeader(value, protocol.bytes);
-    else if (place === contentTypeName) contentType ??= textOfHeader(value, protocol.bytes);
+  constructor(protocol: Protocol, contentType: string | undefined) {
+    this.#protocol = protocol;
+    this.contentType = contentType;
+  }
+
+  /** Takes what a header says that is for something. */
+  take(place: string, value: Exclude<HeaderValue, null>): void {
+    if (place === markName) this.mark = textOfHeader(value, this.#protocol.bytes);
+    else if (place === contentTypeName) this.contentType ??= textOfHeader(value, this.#protocol.bytes);
     else {
-      isEvent = true;
-      problem = readAttribute(attributes, place, value, protocol) ?? problem;
+      this.isEvent = true;
+      this.problem = this.#takeAttribute(place, value) ?? this.problem;
+    }
+  }
+
+  /** Adds the attribute, or says why it cannot be one. */
+  #takeAttribute(name: string, value: Exclude<HeaderValue, null>): string | undefined {
+    const { attributes } = this;
+    const { bytes, unescape } = this.#protocol;
+    if (name === wrongName) return "it has an attribute of a name that none can have";
+    if (attributes[name] !== undefined) return `it has ${name} twice`;
+    const given = textOfHeader(value, bytes);
+    if (given !== undefined && isPlainHeaderValue(given)) {
+      // It stands for itself in every protocol.
+      attributes[name] = given;
+      return undefined;
+    }
+    const text = given === undefined || unescape === undefined ? given : unescape(given);
+    if (text === undefined) return `its ${name} cannot be read as text`;
+    if (!isAttributeText(text)) return `its ${name} holds a character that attributes may not hold`;
+    attributes[name] = text;
+    return undefined;
+  }
+}
+
+/** Reads what a record says beside its body. */
+export function readHead({ headers, contentType }: EventRecord, { protocol, placeOf, lineNames }: HeadReading): Head {
+  const head = new Head(protocol, contentType || undefined);
+  if (headers instanceof HeaderLines) headers.read(lineNames, head);
+  else {
+    for (const [header, value] of headers) {
+      const place = value === null ? noPlace : placeOf(header);
+      if (value !== null && place !== noPlace) head.take(place, value);
     }
   }
   // Where there is no prefix any property may look like an attribute. This one nobody sets by chance.
-  if (protocol.prefix === "") isEvent = attributes["specversion"] !== undefined;
-  return { contentType, attributes, mark, isEvent, problem };
-}
-
-/** Adds the attribute, or says why it cannot be one. */
-function readAttribute(
-  attributes: Record<string, string>,
-  name: string,
-  value: Exclude<HeaderValue, null>,
-  { bytes, unescape }: Protocol,
-): string | undefined {
-  if (name === wrongName) return "it has an attribute of a name that none can have";
-  if (attributes[name] !== undefined) return `it has ${name} twice`;
-  const given = textOfHeader(value, bytes);
-  if (given !== undefined && isPlainHeaderValue(given)) {
-    // It stands for itself in every protocol.
-    attributes[name] = given;
-    return undefined;
-  }
-  const text = given === undefined || unescape === undefined ? given : unescape(given);
-  if (text === undefined) return `its ${name} cannot be read as text`;
-  if (!isAttributeText(text)) return `its ${name} holds a character that attributes may not hold`;
-  attributes[name] = text;
-  return undefined;
+  if (protocol.prefix === "") head.isEvent = head.attributes["specversion"] !== undefined;
+  return head;
 }

@@ -8,19 +8,17 @@ import { nameIn, partNames, sourceNameExtension, type WireEvent } from "../event
 import { eventFromBytes } from "../http/json-event.ts";
 import { isUtf8Charset, parseMediaType } from "../http/media-type.ts";
 import { utf8 } from "../http/utf8.ts";
+import { emptyRecord } from "./empty-record.ts";
 import { plainBytes } from "./header-text.ts";
 import { type KeyPlaces, statedKey } from "./key-places.ts";
 import { attributePrefix, type Mark, noMark, readMark } from "./mark.ts";
 import { type Protocol, saysCloudEvent } from "./protocol.ts";
-import { type Head, readHead } from "./read-head.ts";
+import { type Head, type HeadReading, readHead } from "./read-head.ts";
 import { keyOf } from "./record-place.ts";
 
 /** How the records of one binding are read. */
-export interface Reading {
-  readonly protocol: Protocol;
+export interface Reading extends HeadReading {
   readonly places: KeyPlaces;
-  /** What a header is for. */
-  readonly placeOf: (header: string) => string;
 }
 
 /** How deep the JSON of an event in structured mode may be nested. */
@@ -35,8 +33,9 @@ const encoder = new TextEncoder();
  *
  * @throws EventDriverError `ERR_INVALID_EVENT`; `ERR_UNSUPPORTED` for an event format other than JSON
  */
-export function readRecord(record: EventRecord, { protocol, places, placeOf }: Reading): Message | undefined {
-  const head = readHead(record, protocol, placeOf);
+export function readRecord(record: EventRecord, reading: Reading): Message | undefined {
+  const { protocol, places } = reading;
+  const head = readHead(record, reading);
   const event = readEvent(record, head, protocol);
   if (event === undefined) return undefined;
   const mark = head.mark === undefined ? noMark : readMark(head.mark);
@@ -87,7 +86,8 @@ function bare(body: Uint8Array | null): WireEvent | undefined {
 function messageOf({ attributes, data }: WireEvent, { content, values }: Mark, recordKey: string | undefined, places: KeyPlaces): Message {
   const { id: eventId = "", source: whole = "", type: eventType, time: eventTime } = attributes;
   const id = values.get("id") || eventId;
-  const source = values.get("source") || attributes[sourceNameExtension] || nameIn(whole);
+  const name = nameIn(whole);
+  const source = values.get("source") || attributes[sourceNameExtension] || name;
   const stated = statedKey(attributes, recordKey, places);
   // An event that says no key has no order to keep.
   const key = values.get("key") ?? stated ?? id;
@@ -95,12 +95,12 @@ function messageOf({ attributes, data }: WireEvent, { content, values }: Mark, r
   const type = values.has("type") ? values.get("type") : eventType;
   const time = values.get("time") === "" ? "" : eventTime;
 
-  const rest: Record<string, string> = Object.create(null);
-  const isKeyTold = !values.has("key") && statedKey(attributes, recordKey, places, "key") !== stated;
-  const isSourceTold = !values.has("source") && nameIn(whole) !== source;
-  for (const name in attributes) {
-    if (partNames.has(name) || (name === "key" && isKeyTold) || (name === sourceNameExtension && isSourceTold)) continue;
-    rest[name] = attributes[name] ?? "";
+  const rest = emptyRecord();
+  const isKeyTold = attributes["key"] !== undefined && !values.has("key") && statedKey(attributes, recordKey, places, "key") !== stated;
+  const isSourceTold = !values.has("source") && name !== source;
+  for (const attribute in attributes) {
+    if (partNames.has(attribute) || (attribute === "key" && isKeyTold) || (attribute === sourceNameExtension && isSourceTold)) continue;
+    rest[attribute] = attributes[attribute] ?? "";
   }
   if (values.size > 0) markAttributes(rest, values);
 

@@ -5,11 +5,10 @@ import type { WrittenRecord } from "./binding.ts";
 import type { KeyPlaces } from "./key-places.ts";
 
 import { invalidMessage } from "../errors.ts";
-import { saysJson } from "../event/wire-data.ts";
+import { saysJson, saysText } from "../event/wire-data.ts";
 import { inUtf8 } from "../http/media-type.ts";
 import { isJson } from "../http/structured-json.ts";
 import { type Draft, draftOf } from "./draft.ts";
-import { saysText } from "./header-text.ts";
 import { attributePrefix, markEntry } from "./mark.ts";
 import { contentTypeName, markName, type Protocol, saysCloudEvent, structuredType } from "./protocol.ts";
 

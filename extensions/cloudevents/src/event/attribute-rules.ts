@@ -2,7 +2,8 @@ import { EventDriverError } from "event-driver";
 
 const required = ["id", "source", "type"] as const;
 const mayNotBeEmpty = ["subject", "dataschema", "datacontenttype"] as const;
-const timestamp = /^\d{4}-\d\d-\d\d[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+const timestamp =
+  /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 const forbiddenCharacter = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u;
 const printableAscii = /^[\x20-\x7e]*$/;
 
@@ -50,9 +51,8 @@ export function isAttributeText(text: string): boolean {
 /** RFC 3339 with the calendar checked, and any number of digits behind the second. */
 export function isTimestamp(text: string): boolean {
   if (!timestamp.test(text)) return false;
-  const month = Number(text.slice(5, 7));
-  const day = Number(text.slice(8, 10));
-  return month >= 1 && month <= 12 && day >= 1 && day <= daysIn(Number(text.slice(0, 4)), month);
+  const day = text.slice(8, 10);
+  return day <= "28" || Number(day) <= daysIn(Number(text.slice(0, 4)), Number(text.slice(5, 7)));
 }
 
 function daysIn(year: number, month: number): number {

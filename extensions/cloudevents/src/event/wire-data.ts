@@ -6,9 +6,13 @@ import { utf8 } from "../http/utf8.ts";
  * content mode. Data of no stated type is text where it can be.
  */
 export function textWhereText(data: string | Uint8Array, contentType: string | undefined): string | Uint8Array {
-  if (typeof data === "string") return data;
-  if (contentType !== undefined && !isTextType(parseMediaType(contentType))) return data;
+  if (typeof data === "string" || !saysText(contentType)) return data;
   return utf8(data) ?? data;
+}
+
+/** Whether UTF-8 of this type is read as text. Nearly all data is of the one type that is not taken apart. */
+export function saysText(contentType: string | undefined): boolean {
+  return contentType === undefined || contentType === "application/json" || isTextType(parseMediaType(contentType));
 }
 
 /** Whether data of this type is JSON; a type that is not stated is (JSON event format, section 3.1.2). */
