@@ -22,8 +22,8 @@ export class BytesWriter {
   }
 
   /** A field with its length before it; text in UTF-8. */
-  field(value: string | Uint8Array | null | undefined): void {
-    if (value === null || value === undefined) this.number(-1);
+  field(value: string | Uint8Array | null): void {
+    if (value === null) this.number(-1);
     else if (typeof value === "string") this.#text(value);
     else {
       this.number(value.length);
@@ -61,8 +61,8 @@ export function sizeOfNumber(value: number): number {
 }
 
 /** How many bytes a field takes, with its length. */
-export function sizeOfField(value: string | Uint8Array | null | undefined): number {
-  if (value === null || value === undefined) return 1;
+export function sizeOfField(value: string | Uint8Array | null): number {
+  if (value === null) return 1;
   const length = typeof value === "string" ? Buffer.byteLength(value) : value.length;
   return sizeOfNumber(length) + length;
 }

@@ -176,9 +176,5 @@ const pauseAfterError = 100;
 const replicasTimeout = 5_000;
 
 function outgoing({ headers, key, body }: ReturnType<Binding["write"]>): OutgoingRecord {
-  return {
-    key: Buffer.from(key, "utf8"),
-    value: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
-    headers,
-  };
+  return { key, value: body, headers };
 }

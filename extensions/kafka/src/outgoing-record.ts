@@ -4,9 +4,9 @@ import { type BytesWriter, sizeOfField, sizeOfNumber } from "./bytes-writer.ts";
 
 /** A record on its way to a topic. */
 export interface OutgoingRecord {
-  readonly key: Buffer | undefined;
-  /** Absent for a tombstone. */
-  readonly value: Buffer | undefined;
+  readonly key: string | Uint8Array | null;
+  /** `null` for a tombstone. */
+  readonly value: Uint8Array | null;
   readonly headers: readonly (readonly [name: string, value: string | Uint8Array | null])[];
 }
 
@@ -31,8 +31,12 @@ export function writeRecord({ key, value, headers }: OutgoingRecord, writer: Byt
 export function toProduce(topic: string, { key, value, headers }: OutgoingRecord): MessageToProduce {
   return {
     topic,
-    headers: new Map(headers.map(([name, text]) => [Buffer.from(name), Buffer.from(text ?? "")])),
-    ...(key !== undefined && { key }),
-    ...(value !== undefined && { value }),
+    headers: new Map(headers.map(([name, text]) => [Buffer.from(name), bytesOf(text ?? "")])),
+    ...(key !== null && { key: bytesOf(key) }),
+    ...(value !== null && { value: bytesOf(value) }),
   };
+}
+
+function bytesOf(part: string | Uint8Array): Buffer {
+  return typeof part === "string" ? Buffer.from(part) : Buffer.from(part.buffer, part.byteOffset, part.byteLength);
 }

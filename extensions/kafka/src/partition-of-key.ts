@@ -1,14 +1,26 @@
 /** The partition that Java's client gives a key to. Records without a key go to the first one. */
-export function partitionOfKey(key: Uint8Array | undefined, partitionCount: number): number {
-  return key === undefined ? 0 : (murmur2(key) & 0x7fff_ffff) % partitionCount;
+export function partitionOfKey(key: string | Uint8Array | null, partitionCount: number): number {
+  if (key === null) return 0;
+  const hash = typeof key === "string" ? hashOfText(key) : murmur2(key, key.length);
+  return (hash & 0x7fff_ffff) % partitionCount;
+}
+
+/** Where keys are encoded, as most are short and nobody keeps their bytes. */
+const scratch = new Uint8Array(1_024);
+const encoder = new TextEncoder();
+
+function hashOfText(text: string): number {
+  // A character is at most three bytes.
+  if (text.length * 3 <= scratch.length) return murmur2(scratch, encoder.encodeInto(text, scratch).written);
+  const bytes = encoder.encode(text);
+  return murmur2(bytes, bytes.length);
 }
 
 const seed = 0x9747_b28c;
 const factor = 0x5bd1_e995;
 
 /** MurmurHash2 of 32 bits, as Kafka has it. */
-function murmur2(bytes: Uint8Array): number {
-  const { length } = bytes;
+function murmur2(bytes: Uint8Array, length: number): number {
   const whole = length - (length % 4);
   let hash = seed ^ length;
   for (let at = 0; at < whole; at += 4) {

@@ -82,11 +82,7 @@ interface StoredNote extends Omit<RetryNote, "isOurs"> {
 }
 
 function withNote({ key, value, headers }: RecordParts, note: StoredNote): OutgoingRecord {
-  return {
-    key: key === null ? undefined : bytesOf(key),
-    value: value === null ? undefined : bytesOf(value),
-    headers: [...headers.filter(([name]) => name !== noteName), [noteName, JSON.stringify(note)]],
-  };
+  return { key, value, headers: [...headers.filter(([name]) => name !== noteName), [noteName, JSON.stringify(note)]] };
 }
 
 function bytesOf(part: string | Uint8Array | null): Buffer {

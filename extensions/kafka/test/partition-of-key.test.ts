@@ -12,7 +12,7 @@ test.each([
   ["lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971],
   ["abc", 479_470_107],
 ])("%s goes where Java's client sends it", (key, hash) => {
-  expect(partitionOfKey(Buffer.from(key), 1_000_003)).toBe((hash & 0x7fff_ffff) % 1_000_003);
+  for (const each of [key, Buffer.from(key)]) expect(partitionOfKey(each, 1_000_003)).toBe((hash & 0x7fff_ffff) % 1_000_003);
 });
 
 test("every key goes where the client sends it", () => {
@@ -25,6 +25,14 @@ test("every key goes where the client sends it", () => {
   );
 });
 
+test("a key of text goes where its bytes do, however long it is", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "grapheme", maxLength: 800, size: "max" }), (key) => {
+      expect(partitionOfKey(key, 1_000)).toBe(partitionOfKey(Buffer.from(key), 1_000));
+    }),
+  );
+});
+
 test("what has no key goes to the first partition", () => {
-  expect(partitionOfKey(undefined, 6)).toBe(0);
+  expect(partitionOfKey(null, 6)).toBe(0);
 });

@@ -268,5 +268,5 @@ async function turnsOf(count: number): Promise<void> {
 }
 
 function record(id: string, key: string = "order-1"): Parameters<RecordWriter["write"]>[1] {
-  return { key: Buffer.from(key), value: Buffer.from(id), headers: [] };
+  return { key, value: Buffer.from(id), headers: [] };
 }
