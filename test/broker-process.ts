@@ -21,6 +21,8 @@ export interface OwnBroker {
   readonly url: string;
   /** Ends it at once, as a power cut would. What it had stored stays. */
   kill(): Promise<void>;
+  /** Ends it at once, and removes what it had stored: `restart` starts a new one in its place. */
+  wipe(): Promise<void>;
   /** Starts it again on the same ports and data, when it does not run. Resolves when it can be used. */
   restart(): Promise<void>;
   /** Ends it, removes what it had stored and gives its ports back. Idempotent. */
@@ -65,7 +67,8 @@ const lastOffset = 8_000;
 const reservationPort = 24_490;
 const takenPort = "is taken by a process that was not started from here";
 
-type Control = (action: "start" | "kill" | "stop") => Promise<Outcome>;
+type Action = "start" | "kill" | "stop";
+type Control = (action: Action) => Promise<Outcome>;
 
 /** Every offset once, from a random one on, so that those who look at the same time seldom meet. */
 function offsets(): number[] {
@@ -95,13 +98,17 @@ function controlOf(name: BrokerName, environment: readonly string[]): Control {
 }
 
 function brokerOf(url: string, control: Control, reservation: Server): OwnBroker {
-  const done = async (action: "start" | "kill" | "stop"): Promise<void> => {
+  const done = async (action: Action): Promise<void> => {
     const outcome = await control(action);
     if (!outcome.ok) throw failureOf(url, action, outcome);
   };
   return {
     url,
     kill: () => done("kill"),
+    async wipe() {
+      await done("kill");
+      await done("stop");
+    },
     restart: () => done("start"),
     async stop() {
       await done("stop");
