@@ -24,7 +24,7 @@ import { PartitionedSubscription } from "./partitions/partitioned-subscription.t
 import { type Destination, Publisher } from "./publisher.ts";
 import { positions, recordOf, waitingRecord } from "./records.ts";
 import { Subscription, type SubscriptionOptions } from "./subscription.ts";
-import { busy, isDivided, type Place, type RabbitmqNative, Topology } from "./topology.ts";
+import { busy, isDivided, isPassing, type Place, type RabbitmqNative, Topology } from "./topology.ts";
 
 /** What a connection to RabbitMQ can do. With `partitions` or `singleActiveConsumer` its `keyOrder` is `"group"`. */
 export const rabbitmqFeatures: ConnectionFeatures = {
@@ -56,8 +56,9 @@ const waitQueueLasts = 600_000;
 /** Longer than this no broker waits; 24 days. */
 const longestDelay = 2 ** 31 - 1;
 
-/** Who of this connection has a queue. */
+/** Who of this connection has a queue, and the first of their requests. */
 interface Holders {
+  readonly request: SubscribeRequest<RabbitmqNative>;
   count: number;
   isAlone: boolean;
 }
@@ -139,15 +140,19 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
   }
 
   #partitioned(options: SubscriptionOptions): PartitionedSubscription {
-    const { topology: mode, partitions } = this.#options.settings;
     const { link, request } = options;
     const { stream, name } = request;
     return new PartitionedSubscription({
       ...options,
       locks: this.#locks,
-      division: new Division({ link, topology: this.#topology, mode, partitions, place: request }),
+      division: this.#division(link, request),
       onRebalance: (gained, lost) => this.#listener?.rebalance({ stream, name, gained: gained.map(String), lost: lost.map(String) }),
     });
+  }
+
+  #division(link: Link, place: Place): Division {
+    const { topology: mode, partitions } = this.#options.settings;
+    return new Division({ link, topology: this.#topology, mode, partitions, place });
   }
 
   close(): Promise<void> {
@@ -179,7 +184,10 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
       id: exchange,
       exchange,
       mandatory: this.#options.settings.unrouted === "refuse",
-      prepare: (link) => link.ask((channel) => this.#topology.needStream(channel, stream)),
+      prepare: async (link) => {
+        await link.ask((channel) => this.#topology.needStream(channel, stream));
+        await this.#needOwnNames(link, stream);
+      },
     };
     this.#streams.set(stream, destination);
     return destination;
@@ -193,10 +201,33 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
       exchange,
       mandatory: true,
       prepare: async (link) => {
-        const place: Place = { stream, name: stream };
-        if (!(await isDivided(link, place))) await link.ask((channel) => this.#topology.needQueue(channel, place));
+        await this.#needUndivided(link, { stream, name: stream });
+        await this.#needOwnNames(link, stream);
       },
     };
+  }
+
+  /**
+   * A broker that has lost all it had lets both connections in again, and the one that publishes may be the first: without the names that this connection consumes,
+   * what it publishes then would be gone.
+   */
+  async #needOwnNames(link: Link, stream: string): Promise<void> {
+    const { settings, logger } = this.#options;
+    if (settings.topology === "check") return;
+    for (const { request } of this.#holders.values()) {
+      if (request.stream !== stream) continue;
+      try {
+        await (this.#hasPartitions(request) ? this.#division(link, request).need() : this.#needUndivided(link, request));
+      } catch (error) {
+        if (isPassing(error)) throw error;
+        // The subscription finds out, too, and says so to whoever has subscribed.
+        logger.warn({ stream, name: request.name, err: error }, "a name that this connection consumes was not made before publishing");
+      }
+    }
+  }
+
+  async #needUndivided(link: Link, place: Place): Promise<void> {
+    if (!(await isDivided(link, place))) await link.ask((channel) => this.#topology.needQueue(channel, place));
   }
 
   /** Has the record delivered to the queue again after `delay` milliseconds. There is a queue for each delay, so that none waits behind a longer one. */
@@ -221,7 +252,7 @@ export class RabbitmqTransport implements Transport<RabbitmqNative> {
    */
   #hold(request: SubscribeRequest<RabbitmqNative>): () => boolean {
     const queue = queueOf(request.stream, request.name);
-    const holders = this.#holders.get(queue) ?? { count: 0, isAlone: false };
+    const holders = this.#holders.get(queue) ?? { request, count: 0, isAlone: false };
     if (holders.isAlone || (holders.count > 0 && (request.exclusive || request.reset))) throw busy(request);
     holders.count += 1;
     holders.isAlone = request.exclusive;
