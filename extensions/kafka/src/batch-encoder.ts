@@ -1,7 +1,8 @@
-import { compressionsAlgorithms, type CompressionAlgorithmValue, crc32c } from "@platformatic/kafka";
+import { compressionsAlgorithms, type CompressionAlgorithmValue } from "@platformatic/kafka";
 
 import { places, uncounted } from "./batch-layout.ts";
 import { BytesWriter, sizeOfNumber } from "./bytes-writer.ts";
+import { checksumOf } from "./checksum.ts";
 import { type OutgoingRecord, writeRecord } from "./outgoing-record.ts";
 
 /** Who writes, as the brokers know it. */
@@ -70,6 +71,6 @@ function finish(bytes: Buffer, attributes: number, { records, identity, firstSeq
   bytes.writeInt16BE(identity.producerEpoch, places.producerEpoch);
   bytes.writeInt32BE(firstSequence, places.firstSequence);
   bytes.writeInt32BE(records.length, places.count);
-  bytes.writeUInt32BE(crc32c(bytes.subarray(places.attributes)), places.checksum);
+  bytes.writeUInt32BE(checksumOf(bytes.subarray(places.attributes)), places.checksum);
   return bytes;
 }
