@@ -4,6 +4,7 @@ import type { ConnectionOptions } from "event-driver/streams";
 
 import { type Clock, invalidOption, type Logger, silentLogger, systemClock } from "event-driver";
 
+import { addressOf } from "./address.ts";
 import { groupOfName, topicOfStream } from "./names.ts";
 
 /** What is given to the client as it is: TLS, credentials, timeouts of single requests. */
@@ -12,7 +13,10 @@ export type KafkaClientOptions = Partial<
 >;
 
 export interface KafkaConnectionOptions extends ConnectionOptions, BindingOptions {
-  /** Some brokers of the cluster, as `kafka://host:port` or `host:port`. Credentials go into `clientOptions.sasl`. */
+  /**
+   * Some brokers of the cluster: `kafka://host:9092` or `host:9092`, `kafkas://user:password@host:9094` for TLS and a user. User, password and `?mechanism=`, which is
+   * `SCRAM-SHA-512` unless it is said, are those of the first one, and escaped as in any URL.
+   */
   readonly url: string | readonly string[];
   /**
    * What is given to the client as it is, for example `{ clientId: "shop", tls: {}, sasl: { mechanism: "SCRAM-SHA-512", username, password } }`.
@@ -178,9 +182,10 @@ export function settingsOf(options: KafkaConnectionOptions): KafkaSettings {
   }
   requireWhole({ connectTimeout, batchBytes, "topic.partitions": partitions, "topic.replicas": replicas ?? 1 });
   if (!compressions.includes(compression)) throw invalid("compression", compression, compressions.join(", "));
+  const { servers, security } = addressOf(options.url);
   return {
-    servers: serversOf(options.url),
-    clientOptions: { ...clientOptions, clientId: clientOptions?.clientId ?? "event-driver" },
+    servers,
+    clientOptions: { ...security, ...clientOptions, clientId: clientOptions?.clientId ?? "event-driver" },
     connectTimeout,
     topology,
     topic: { partitions, replicas, configs },
@@ -206,19 +211,6 @@ export function requireNative({ instanceId, isolation, transactional }: KafkaNat
 }
 
 const compressions: readonly string[] = ["none", "gzip", "snappy", "lz4", "zstd"];
-const address = /^(?:kafka:\/\/)?(?<host>\[[0-9a-f:.]+\]|[^\s/:@?#[\]]+)(?::(?<port>\d{1,5}))?\/?$/i;
-
-function serversOf(url: unknown): readonly string[] {
-  const urls: readonly unknown[] = Array.isArray(url) ? url : [url];
-  if (urls.length === 0) throw invalid("url", url, "one or more addresses");
-  return urls.map((each) => {
-    const { host, port = "9092" } = (typeof each === "string" ? address.exec(each)?.groups : undefined) ?? {};
-    // What was given is not shown: it may hold a password.
-    if (host === undefined || !(Number(port) <= 65_535))
-      throw invalid("url", undefined, "kafka://host:port or host:port, without user info; credentials go into clientOptions.sasl");
-    return `${host}:${port}`;
-  });
-}
 
 function retryTopicsOf(given: KafkaRetryTopics | false): Required<KafkaRetryTopics> | undefined {
   if (given === false) return undefined;

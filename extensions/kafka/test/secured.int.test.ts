@@ -46,6 +46,17 @@ suite("Kafka with TLS and a user", () => {
     expect(id).toBe("1");
   });
 
+  test.each(["", "?mechanism=PLAIN"])("signs in by what its address says, with %j behind it", async (query) => {
+    const { host, user, password, certificates } = broker();
+    const url = `kafkas://${user}:${encodeURIComponent(password)}@${host}${query}`;
+    const connection = await kafkaConnection({ url, clientOptions: { tls: { ca: certificates.authority } } });
+    onTestFinished(() => connection.close({ limit: 0 }));
+
+    const id = await connection.publish(randomUUID(), createMessage({ id: "1", key: "order-1", source: "shop", content: "{}" }));
+
+    expect(id).toBe("1");
+  });
+
   test.each(["PLAIN", "SCRAM-SHA-256"] as const)("is told at once that its credentials are wrong, by %s", async (mechanism) => {
     const { host, user, certificates } = broker();
     const clientOptions = securityOf({ user, password: "wrong", authority: certificates.authority }, mechanism);
