@@ -3,6 +3,7 @@ import { EventDriverError } from "event-driver";
 
 import { bits, places, uncounted } from "./batch-layout.ts";
 import { BytesReader } from "./bytes-reader.ts";
+import { checksumOf } from "./checksum.ts";
 import { LogRecord } from "./log-record.ts";
 
 /** A batch of records as it stands in the log, in message format 2. */
@@ -20,7 +21,7 @@ export interface RecordBatch {
 /**
  * The batches of an answer. What is cut off at the end is left out, as it is asked for again.
  *
- * @throws EventDriverError `ERR_UNSUPPORTED` for a message format of before Kafka 0.11
+ * @throws EventDriverError `ERR_UNSUPPORTED` for a message format of before Kafka 0.11, `ERR_CONNECTION_FAILED` for a batch that is damaged
  */
 export function* recordBatches(bytes: Buffer): Generator<RecordBatch, undefined> {
   for (let start = 0; start + places.records <= bytes.length;) {
@@ -57,6 +58,7 @@ export function recordsOf({ firstOffset, bytes }: Pick<RecordBatch, "firstOffset
 function recordBatch(bytes: Buffer): RecordBatch {
   if (bytes[places.magic] !== 2) throw formatTooOld(bytes[places.magic]);
   const firstOffset = bytes.readBigInt64BE(places.firstOffset);
+  if (bytes.readUInt32BE(places.checksum) !== checksumOf(bytes.subarray(places.attributes))) throw damaged(firstOffset);
   const attributes = bytes.readInt16BE(places.attributes);
   return {
     firstOffset,

@@ -1,4 +1,4 @@
-import { createRecordsBatch } from "@platformatic/kafka";
+import { crc32c, createRecordsBatch } from "@platformatic/kafka";
 
 export interface LogBatch {
   readonly firstOffset: bigint;
@@ -37,5 +37,6 @@ function bytesOf({ firstOffset, records, attributes = 0, producerId = -1n, compr
   const bytes = Buffer.from(createRecordsBatch(messages, { compression, producerId }).buffer);
   bytes.writeBigInt64BE(firstOffset, 0);
   bytes.writeInt16BE(bytes.readInt16BE(21) | attributes, 21);
+  bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17);
   return bytes;
 }

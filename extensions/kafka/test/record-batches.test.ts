@@ -84,6 +84,21 @@ test("a format of before Kafka 0.11 is refused", () => {
   expect(() => [...recordBatches(log)]).toThrow(expect.objectContaining({ code: "ERR_UNSUPPORTED", retryable: false }));
 });
 
+test("a batch that is not what was written is refused, whichever bit of it has changed", () => {
+  const log = logOf({ firstOffset: 7n, records: [{ key: Buffer.from("order-1"), value: Buffer.from("paid") }] });
+  const checkedFrom = 17;
+  fc.assert(
+    fc.property(fc.integer({ min: checkedFrom, max: log.length - 1 }), fc.integer({ min: 0, max: 7 }), (at, bit) => {
+      const changed = Buffer.from(log);
+      changed.writeUInt8(changed.readUInt8(at) ^ (1 << bit), at);
+
+      expect(() => [...recordBatches(changed)]).toThrow(
+        expect.objectContaining({ code: "ERR_CONNECTION_FAILED", retryable: true, message: expect.stringContaining("offset 7") }),
+      );
+    }),
+  );
+});
+
 test("a batch whose records go beyond its end is refused", () => {
   const [batch] = recordBatches(logOf({ firstOffset: 0n, records: [{ value: Buffer.from("paid") }] }));
   const longer = { firstOffset: 0n, bytes: Buffer.from(batch?.bytes ?? []) };
