@@ -27,6 +27,9 @@ export interface BatchToEncode {
 /** Attributes and the difference to the first time of the batch. */
 const fixedSize = 2;
 
+/** How many bytes a batch has for each record beside what that says, at most. */
+export const mostBesideRecord: number = 2 * sizeOfNumber(0x3fff_ffff) + fixedSize;
+
 /**
  * A batch of records in message format 2, all of one time.
  *

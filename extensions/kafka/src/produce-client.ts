@@ -67,6 +67,8 @@ export function produceClient({ producer, compression, timeout, clock }: Produce
         const outcomes = new Map((await send(node, topic, batches)).map((outcome) => [outcome.partition, outcome]));
         return failuresOf(batches, outcomes);
       } catch (error) {
+        // Another broker may speak something else.
+        api = undefined;
         return new Map(batches.map(({ partition }) => [partition, error]));
       }
     },

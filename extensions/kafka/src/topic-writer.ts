@@ -1,9 +1,9 @@
 import { type Clock, EventDriverError, quote, sleep } from "event-driver";
 
-import type { ProducerIdentity, SizedRecord } from "./batch-encoder.ts";
 import type { Leaders, ProduceClient } from "./produce-client.ts";
 import type { Topology } from "./topology.ts";
 
+import { mostBesideRecord, type ProducerIdentity, type SizedRecord } from "./batch-encoder.ts";
 import { isPassing, isProtocolError } from "./failures.ts";
 import { partitionOfKey } from "./partition-of-key.ts";
 import { type Batch, PartitionWriter } from "./partition-writer.ts";
@@ -98,7 +98,7 @@ export class TopicWriter {
     const taken: WaitingRecord[] = [];
     let bytes = 0;
     for (const waiting of this.#waiting) {
-      bytes += waiting.size;
+      bytes += waiting.size + mostBesideRecord;
       if (taken.length > 0 && bytes > this.#options.batchBytes) break;
       taken.push(waiting);
       this.#waiting.delete(waiting);

@@ -3,6 +3,7 @@ import { EventDriverError, systemClock } from "event-driver";
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 
+import { encodeBatch } from "../src/batch-encoder.ts";
 import { RecordWriter, type RecordWriterOptions } from "../src/record-writer.ts";
 import { type Fate, NumberedBroker, type NumberedBrokerOptions } from "./numbered-broker.ts";
 
@@ -47,11 +48,26 @@ test("a producer that the broker does not know yet sends one batch of a partitio
 });
 
 test("a request does not get larger than it may, but for one record that is", async () => {
-  const { writer, broker } = bench({ batchBytes: 80 });
+  const { writer, broker } = bench({ batchBytes: 130 });
 
   await Promise.all(["a", "b".repeat(1_000), "c", "d", "e", "f"].map((id) => writer.write("orders", record(id))));
 
   expect(broker.requests.map((ids) => ids.length)).toEqual([1, 1, 4]);
+});
+
+test("a batch of many small records is no larger than a request may be", async () => {
+  const { writer, broker } = bench({ batchBytes: 50_000 });
+  const sizes: number[] = [];
+  const produce = broker.produce.bind(broker);
+  vi.spyOn(broker, "produce").mockImplementation(async (node, topic, batches) => {
+    for (const batch of batches) sizes.push((await encodeBatch(batch, "none", 0)).length);
+    return produce(node, topic, batches);
+  });
+
+  await Promise.all(Array.from({ length: 5_000 }, () => writer.write("orders", { key: null, value: null, headers: [] })));
+
+  expect(sizes.length).toBeGreaterThan(1);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(50_000);
 });
 
 test("a record that nobody waits for any longer is not sent, if it has not been", async () => {
@@ -105,7 +121,7 @@ test("each record is written once and in its order, whatever becomes of the requ
   const fates = fc.array(fc.constantFrom<Fate>("written", "written", "busy", "unheard", "unanswered"), { maxLength: 40 });
   await fc.assert(
     fc.asyncProperty(fates, counts, counts, fc.integer({ min: 1, max: 3 }), async (given, turns, writes, partitionCount) => {
-      const { writer, broker } = bench({ fates: given, turns, partitionCount, batchBytes: 60 });
+      const { writer, broker } = bench({ fates: given, turns, partitionCount, batchBytes: 110 });
 
       const { ids, outcomes } = await writeAll(writer, writes);
       await Promise.all(outcomes);
@@ -122,7 +138,7 @@ test("what was refused is not written, and all else is, once and in its order", 
   const fates = fc.array(fc.constantFrom<Fate>("written", "written", "busy", "unheard", "tooLarge"), { maxLength: 40 });
   await fc.assert(
     fc.asyncProperty(fates, counts, counts, async (given, turns, writes) => {
-      const { writer, broker } = bench({ fates: given, turns, batchBytes: 60 });
+      const { writer, broker } = bench({ fates: given, turns, batchBytes: 110 });
 
       const { ids, outcomes } = await writeAll(writer, writes);
       const settled = await Promise.allSettled(outcomes);
