@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 /** What is told when its time has come. */
 export interface Timed {
   /** Epoch milliseconds on the clock it is watched by. */
-  readonly deadline: number | undefined;
+  readonly deadline: number;
   timeOut(): void;
 }
 
@@ -63,7 +63,8 @@ const longestTick = 250;
  */
 export class Races {
   readonly #bySignal = new WeakMap<AbortSignal, Field>();
-  readonly #byClock = new WeakMap<Clock, DeadlineWatch>();
+  /** Of the clock that was asked for last: mostly there is but one, and comparing is cheaper than looking up. */
+  #latest: DeadlineWatch | undefined;
 
   /** The runs that end when the signal aborts; add one to have it watched, and have it leave when it ends. */
   watchSignal(signal: AbortSignal): Field {
@@ -77,44 +78,40 @@ export class Races {
 
   /** The same for the deadlines on one clock. */
   watchClock(clock: Clock): DeadlineWatch {
-    const watched = this.#byClock.get(clock);
-    if (watched !== undefined) return watched;
-    const watch = new DeadlineWatch(clock);
-    this.#byClock.set(clock, watch);
-    return watch;
+    if (this.#latest?.clock !== clock) this.#latest = new DeadlineWatch(clock);
+    return this.#latest;
   }
 }
 
 /** One timer for the nearest of many deadlines. It is not taken back when the last run ends, for the next one is mostly close behind. */
 export class DeadlineWatch {
-  readonly #clock: Clock;
+  readonly clock: Clock;
   readonly #racers = new Field<Timed>();
   #firesAt = Infinity;
   #cancel: () => void = () => {};
 
   constructor(clock: Clock) {
-    this.#clock = clock;
+    this.clock = clock;
   }
 
   add(racer: Timed): Place<Timed> {
-    if (racer.deadline !== undefined && racer.deadline < this.#firesAt) this.#arm(racer.deadline);
+    if (racer.deadline < this.#firesAt) this.#arm(racer.deadline);
     return this.#racers.add(racer);
   }
 
   #arm(deadline: number): void {
-    const now = this.#clock.now();
+    const now = this.clock.now();
     const delay = Math.min(Math.max(deadline - now, 0), longestTick);
     this.#cancel();
     this.#firesAt = now + delay;
-    this.#cancel = this.#clock.after(delay, () => this.#tick());
+    this.#cancel = this.clock.after(delay, () => this.#tick());
   }
 
   #tick(): void {
-    const now = this.#clock.now();
+    const now = this.clock.now();
     let nearest = Infinity;
     this.#firesAt = Infinity;
     for (const racer of this.#racers.all()) {
-      if (racer.deadline === undefined) continue;
       if (racer.deadline <= now) racer.timeOut();
       else nearest = Math.min(nearest, racer.deadline);
     }
