@@ -53,6 +53,13 @@ export class LinkedList<Member extends Listed<Member>> {
     return true;
   }
 
+  /** Takes all of them out. */
+  clear(): readonly Member[] {
+    const members = [...this];
+    for (const member of members) this.delete(member);
+    return members;
+  }
+
   /** All members. The one that is at hand may be taken out meanwhile. */
   *[Symbol.iterator](): Iterator<Member> {
     for (let member = this.#first, next; member !== undefined; member = next) {

@@ -59,6 +59,18 @@ test("the member at hand may be taken out", () => {
   expect(list.size).toBe(0);
 });
 
+test("all members can be taken out together, and be in another list then", () => {
+  const [list, other] = [new LinkedList<Member>(), new LinkedList<Member>()];
+  const members = [new Member(), new Member(), new Member()];
+  for (const member of members) list.add(member);
+
+  for (const member of list.clear()) other.add(member);
+
+  expect([...list]).toEqual([]);
+  expect(list.size).toBe(0);
+  expect([...other]).toEqual(members);
+});
+
 test("a member of another list is not taken out, nor found", () => {
   const [list, other] = [new LinkedList<Member>(), new LinkedList<Member>()];
   const member = new Member();

@@ -2,7 +2,7 @@ import type { Binding, RecordPlace } from "@event-driver/cloudevents/bindings";
 import type { Message } from "event-driver";
 import type { Handover, Inbound } from "event-driver/streams";
 
-import type { Entry, Partition } from "./partition.ts";
+import type { Entry, Flight, Partition } from "./partition.ts";
 
 import { showPosition } from "./position.ts";
 
@@ -34,7 +34,7 @@ export interface KafkaInboundOptions {
 }
 
 /** One delivery. Where it is, is worked out only when somebody asks. */
-export class KafkaInbound implements Inbound, RecordPlace {
+export class KafkaInbound implements Inbound, Flight, RecordPlace {
   readonly message: Message;
   readonly failure: unknown;
   readonly stream: string;
@@ -44,6 +44,9 @@ export class KafkaInbound implements Inbound, RecordPlace {
   readonly entry: Entry;
   /** Whom to tell when it is lost. */
   handover: Handover | undefined;
+  list: unknown;
+  before: Flight | undefined;
+  after: Flight | undefined;
   readonly #origin: Origin | undefined;
   readonly #settling: Settling;
 

@@ -1,4 +1,4 @@
-import type { Handover } from "event-driver/streams";
+import { type Handover, LinkedList, type Listed } from "event-driver/streams";
 
 import { type LogRecord, TextMemory } from "./log-record.ts";
 import { OffsetTracker } from "./offset-tracker.ts";
@@ -10,7 +10,7 @@ export interface Entry {
 }
 
 /** A delivery, and whom to tell when it is lost. */
-export interface Flight {
+export interface Flight extends Listed<Flight> {
   readonly handover: Handover | undefined;
 }
 
@@ -41,7 +41,7 @@ export class Partition {
   /** How many were delivered and are not done with. */
   unsettled: number = 0;
   /** What was delivered and waits for a word on it. */
-  readonly flights: Set<Flight> = new Set();
+  readonly flights: LinkedList<Flight> = new LinkedList();
   readonly #lost = new AbortController();
   /** Fetched and not delivered yet: from `#first` on. */
   #fetched: LogRecord[] = [];
@@ -121,8 +121,6 @@ export class Partition {
 
   lose(reason: Error): void {
     this.#lost.abort(reason);
-    const flights = [...this.flights];
-    this.flights.clear();
-    for (const { handover } of flights) handover?.revoke(reason);
+    for (const { handover } of this.flights.clear()) handover?.revoke(reason);
   }
 }

@@ -1,6 +1,6 @@
 import type { Binding, EventRecord, RecordPlace } from "@event-driver/cloudevents/bindings";
 import type { Message } from "event-driver";
-import type { Handover, Inbound } from "event-driver/streams";
+import type { Handover, Inbound, LinkedList, Listed } from "event-driver/streams";
 
 import { type MessageId, positionOf, readMessageId } from "./message-id.ts";
 
@@ -21,18 +21,21 @@ export interface InboundOptions {
   readonly stream: string;
   readonly binding: Binding;
   /** What came over the same socket and is not settled: it is taken out when it is. */
-  readonly flights: Set<PulsarInbound>;
+  readonly flights: LinkedList<PulsarInbound>;
   readonly ack: (messageId: string) => void;
   readonly release: (messageId: string) => void;
 }
 
 /** One delivery. Where it is, is worked out only when somebody asks. */
-export class PulsarInbound implements Inbound, RecordPlace {
+export class PulsarInbound implements Inbound, Listed<PulsarInbound>, RecordPlace {
   readonly message: Message;
   readonly failure: unknown;
   readonly stream: string;
   /** Whom to tell when it is lost. */
   handover: Handover | undefined;
+  list: unknown;
+  before: PulsarInbound | undefined;
+  after: PulsarInbound | undefined;
   readonly #options: InboundOptions;
   #messageId: MessageId | undefined;
 

@@ -2,6 +2,7 @@ import type { Binding } from "@event-driver/cloudevents/bindings";
 import type { Sink, SubscribeRequest, TransportSubscription } from "event-driver/streams";
 
 import { EventDriverError } from "event-driver";
+import { LinkedList } from "event-driver/streams";
 
 import type { Admin } from "./admin.ts";
 import type { PulsarNative, PulsarSettings } from "./options.ts";
@@ -50,7 +51,7 @@ export class Subscriber implements TransportSubscription {
   #isStopped = false;
   #leaving: Promise<void> | undefined;
   /** What came over the socket that is open, and is not settled. */
-  readonly #flights = new Set<PulsarInbound>();
+  readonly #flights = new LinkedList<PulsarInbound>();
   /** Told when Pulsar has carried out what was sent before it was asked. */
   #onAnswer: (() => void) | undefined;
 
@@ -138,9 +139,7 @@ export class Subscriber implements TransportSubscription {
   #onDown(error: Error): void {
     const { request, settings } = this.#options;
     const reason = lost(request, error);
-    const flights = [...this.#flights];
-    this.#flights.clear();
-    for (const { handover } of flights) handover?.revoke(reason);
+    for (const { handover } of this.#flights.clear()) handover?.revoke(reason);
     if (this.#leaving === undefined)
       settings.logger.warn({ stream: request.stream, name: request.name, err: error }, "a subscription has lost Pulsar");
   }

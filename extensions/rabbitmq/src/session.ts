@@ -1,5 +1,5 @@
 import type { Binding } from "@event-driver/cloudevents/bindings";
-import type { Handover, Inbound, Sink, SubscribeRequest } from "event-driver/streams";
+import type { Sink, SubscribeRequest } from "event-driver/streams";
 import type { AsyncMessage, Channel } from "rabbitmq-client";
 
 import type { Link } from "./link.ts";
@@ -7,8 +7,10 @@ import type { Room, Waiting } from "./partitions/room.ts";
 import type { RabbitmqNative } from "./topology.ts";
 
 import { type Clock, EventDriverError, type Logger, quote, sleep } from "event-driver";
+import { LinkedList } from "event-driver/streams";
 
-import { attemptOf, positionOf, readRecord } from "./records.ts";
+import { Flight, type Settling } from "./flight.ts";
+import { readRecord } from "./records.ts";
 import { Settlements } from "./settlements.ts";
 
 export interface SessionOptions {
@@ -38,13 +40,13 @@ export interface SessionPlace {
 const largestPrefetch = 65_535;
 
 /** One channel with one consumer, and what it was given and has not settled. When the channel ends all of that is lost at once. */
-export class Session implements Waiting {
+export class Session implements Waiting, Settling {
   readonly #options: SessionOptions;
   readonly #channel: Channel;
   readonly #place: SessionPlace;
   readonly #settlements: Settlements;
-  /** What is not settled, by its delivery tag, and whom to tell when it is lost. */
-  readonly #flights = new Map<number, Handover | undefined>();
+  /** What is not settled. */
+  readonly #flights = new LinkedList<Flight>();
   readonly #ended = new AbortController();
   /** What came before it was sure that it may be handed over, or before there was room for it. */
   readonly #backlog: AsyncMessage[] = [];
@@ -112,9 +114,7 @@ export class Session implements Waiting {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
     this.stop();
-    const flights = [...this.#flights];
-    this.#flights.clear();
-    for (const [, handover] of flights) {
+    for (const { handover } of this.#flights.clear()) {
       handover?.revoke(deliveryLost(this.#place.queue));
       this.#place.room?.leave();
     }
@@ -128,6 +128,20 @@ export class Session implements Waiting {
   async countWaiting(): Promise<number> {
     const { messageCount } = await this.#channel.queueDeclare({ queue: this.#place.queue, passive: true });
     return messageCount;
+  }
+
+  /** Tells the broker that it is done. */
+  async ack(flight: Flight): Promise<void> {
+    if (this.#settle(flight)) await this.#settlements.ack(flight.record.deliveryTag);
+  }
+
+  /** Has it delivered again. */
+  async release(flight: Flight, delay: number): Promise<void> {
+    if (!this.#flights.has(flight)) return;
+    if (delay > 0) this.#departing += 1;
+    this.#settle(flight);
+    if (delay > 0) await this.#wait(flight.record, Math.ceil(delay));
+    else this.#giveBack(flight.record.deliveryTag);
   }
 
   /** Called when there is room for one of those that wait for it. */
@@ -165,37 +179,15 @@ export class Session implements Waiting {
   }
 
   #handOver(inbound: AsyncMessage): void {
-    const { deliveryTag } = inbound;
-    this.#flights.set(deliveryTag, undefined);
-    const handover = this.#options.sink.deliver(this.#inboundOf(inbound));
-    if (this.#flights.has(deliveryTag)) this.#flights.set(deliveryTag, handover);
-  }
-
-  #inboundOf(inbound: AsyncMessage): Inbound {
-    const { request, binding } = this.#options;
-    const { deliveryTag, timestamp } = inbound;
-    return {
-      ...readRecord(inbound, request.stream, binding),
-      position: positionOf(inbound),
-      partition: this.#place.partition,
-      attempt: attemptOf(inbound),
-      publishedAt: timestamp === undefined ? undefined : timestamp * 1_000,
-      ack: async () => {
-        if (this.#settle(deliveryTag)) await this.#settlements.ack(deliveryTag);
-      },
-      release: async ({ delay }) => {
-        if (!this.#flights.has(deliveryTag)) return;
-        if (delay > 0) this.#departing += 1;
-        this.#settle(deliveryTag);
-        if (delay > 0) await this.#wait(inbound, Math.ceil(delay));
-        else this.#giveBack(deliveryTag);
-      },
-    };
+    const { request, binding, sink } = this.#options;
+    const flight = new Flight(inbound, readRecord(inbound, request.stream, binding), this.#place.partition, this);
+    this.#flights.add(flight);
+    flight.handover = sink.deliver(flight);
   }
 
   /** Whether it was not settled before. */
-  #settle(deliveryTag: number): boolean {
-    if (!this.#flights.delete(deliveryTag)) return false;
+  #settle(flight: Flight): boolean {
+    if (!this.#flights.delete(flight)) return false;
     this.#place.room?.leave();
     this.#tellIdle();
     return true;

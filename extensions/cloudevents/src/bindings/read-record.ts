@@ -8,7 +8,6 @@ import { nameIn, partNames, sourceNameExtension, type WireEvent } from "../event
 import { eventFromBytes } from "../http/json-event.ts";
 import { isUtf8Charset, parseMediaType } from "../http/media-type.ts";
 import { utf8 } from "../http/utf8.ts";
-import { emptyRecord } from "./empty-record.ts";
 import { plainBytes } from "./header-text.ts";
 import { type KeyPlaces, statedKey } from "./key-places.ts";
 import { attributePrefix, type Mark, noMark, readMark } from "./mark.ts";
@@ -95,7 +94,7 @@ function messageOf({ attributes, data }: WireEvent, { content, values }: Mark, r
   const type = values.has("type") ? values.get("type") : eventType;
   const time = values.get("time") === "" ? "" : eventTime;
 
-  const rest = emptyRecord();
+  const rest: Record<string, string> = Object.create(null);
   const isKeyTold = attributes["key"] !== undefined && !values.has("key") && statedKey(attributes, recordKey, places, "key") !== stated;
   const isSourceTold = !values.has("source") && name !== source;
   for (const attribute in attributes) {
