@@ -24,5 +24,6 @@ suite("a broker that has lost all it had", () => {
     await meanwhile;
 
     await until(() => new Set(done).size === 101, "all messages came");
+    expect(connection.status().state).toBe("connected");
   });
 });
