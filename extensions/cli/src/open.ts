@@ -40,7 +40,9 @@ const sqlite: Adapter = { package: "@event-driver/sqlite", factory: "sqliteEvent
 /** Which package speaks to a broker, by the scheme of its address. */
 export const brokers: ReadonlyMap<string, Adapter> = new Map([
   ["nats", nats],
+  ["tls", nats],
   ["kafka", kafka],
+  ["kafkas", kafka],
   ["amqp", rabbitmq],
   ["amqps", rabbitmq],
   ["pulsar+ws", pulsar],

@@ -54,7 +54,10 @@ async function withLetters(options: CommandOptions & Addresses, work: (letters: 
 function filtered(command: Command): Command {
   return command
     .addOption(
-      new Option("--connection <url>", "the broker: nats://, kafka://, amqp://, pulsar+ws://, mqtt://").env("EVENT_DRIVER_CONNECTION"),
+      new Option(
+        "--connection <url>",
+        "the broker: nats://, kafka://, amqp://, pulsar+ws://, mqtt://, or with TLS tls://, kafkas://, amqps://, pulsar+wss://, mqtts://",
+      ).env("EVENT_DRIVER_CONNECTION"),
     )
     .option("--stream <name>", "the dead-letter stream")
     .option("--name <name>", "under which name it is read; the stream's own by default")
