@@ -13,6 +13,7 @@ const brokers: ReadonlyMap<string, Connect> = new Map([
   ["nats:", nats],
   ["tls:", nats],
   ["kafka:", kafka],
+  ["kafkas:", kafka],
   ["pulsar+ws:", pulsar],
   ["pulsar+wss:", pulsar],
   ["amqp:", rabbitmq],
@@ -22,7 +23,7 @@ const brokers: ReadonlyMap<string, Connect> = new Map([
 ]);
 
 /**
- * A connection to the broker that SOURCE names.
+ * A connection to the broker that SOURCE names: with TLS and `user:password@` where the broker wants them, which Pulsar does not.
  *
  * For Kafka it may end in `?sessionTimeout=6000`: so many milliseconds the others wait for a process that has died, and 45,000 without it.
  */
@@ -36,6 +37,10 @@ export async function openSource(address: string, options: ConnectionOptions): P
 }
 
 function kafkaOptions(address: string): { readonly url: string; readonly group?: { readonly sessionTimeout: number } } {
-  const { url, timeout } = /^(?<url>[^?]*)\?sessionTimeout=(?<timeout>\d+)$/.exec(address)?.groups ?? {};
-  return url === undefined ? { url: address } : { url, group: { sessionTimeout: Number(timeout) } };
+  const [url = "", query] = address.split("?", 2);
+  const parameters = new URLSearchParams(query);
+  const timeout = parameters.get("sessionTimeout");
+  if (timeout === null) return { url: address };
+  parameters.delete("sessionTimeout");
+  return { url: parameters.size > 0 ? `${url}?${parameters.toString()}` : url, group: { sessionTimeout: Number(timeout) } };
 }
