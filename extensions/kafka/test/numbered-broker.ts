@@ -10,9 +10,10 @@ import type { ProduceClient } from "../src/produce-client.ts";
  * - `busy`: it is not written, and the broker says that it may be tried again
  * - `unheard`: it is not written, and nobody says so
  * - `unanswered`: it is written, and nobody says so
+ * - `unknown`: it is not written, as the broker does not know who sends it
  * - `tooLarge`: it is refused
  */
-export type Fate = "written" | "busy" | "unheard" | "unanswered" | "tooLarge";
+export type Fate = "written" | "busy" | "unheard" | "unanswered" | "unknown" | "tooLarge";
 
 export interface NumberedBrokerOptions {
   readonly partitionCount?: number;
@@ -48,6 +49,7 @@ export class NumberedBroker implements ProduceClient {
     this.#turns = [...turns];
   }
 
+  /** How many were given out. */
   get identities(): number {
     return Number(this.#identities);
   }
@@ -55,11 +57,6 @@ export class NumberedBroker implements ProduceClient {
   /** Answers the oldest request that waits. */
   answer(): void {
     this.#held.shift()?.();
-  }
-
-  /** Knows nobody any more. */
-  forgetProducers(): void {
-    this.#known.clear();
   }
 
   async newIdentity(): Promise<ProducerIdentity> {
@@ -82,6 +79,7 @@ export class NumberedBroker implements ProduceClient {
   #receive(batch: PartitionBatch): unknown {
     const fate = this.#fates.shift() ?? "written";
     if (fate === "busy") return new ProtocolError("NOT_ENOUGH_REPLICAS");
+    if (fate === "unknown") return new ProtocolError("UNKNOWN_PRODUCER_ID");
     if (fate === "tooLarge") return new ProtocolError("MESSAGE_TOO_LARGE");
     if (fate === "unheard") return new NetworkError("cut");
     const failure = this.#append(batch);

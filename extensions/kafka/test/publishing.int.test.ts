@@ -85,6 +85,7 @@ suite("publishing", () => {
     const admin = new Admin(client);
     onTestFinished(() => admin.close());
     await admin.deleteTopics({ topics: [stream] });
+    await vi.waitUntil(async () => !(await admin.listTopics()).includes(stream), patience);
 
     await expect(connection.publish(stream, sample("2", "{}"))).rejects.toMatchObject({ code: "ERR_PUBLISH_FAILED", retryable: true });
     await connection.publish(stream, sample("3", "{}"));

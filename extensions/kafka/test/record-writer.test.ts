@@ -84,7 +84,7 @@ test("a record that nobody waits for any longer is not sent, if it has not been"
   await vi.waitUntil(() => {
     broker.answer();
     return broker.requests.flat().length === 3;
-  });
+  }, often);
   broker.answer();
   await Promise.all(others);
 
@@ -105,15 +105,16 @@ test("a refused batch is the failure of its own records alone, and those that we
   expect(broker.logs.get(0)).toEqual(["0", "2"]);
 });
 
-test("a producer that the broker has forgotten takes another identity, and goes on", async () => {
-  const { writer, broker, sent } = await known({ hold: true });
+test("a producer that the broker does not know any more takes another identity, and goes on", async () => {
+  const { writer, broker, sent } = await known({ fates: ["written", "unknown", "unknown", "unknown"], hold: true });
 
   const first = writer.write("orders", record("1"));
   await sent(2);
-  broker.forgetProducers();
   const second = writer.write("orders", record("2"));
+  await sent(3);
   await answering(broker, Promise.all([first, second]));
 
+  expect(broker.identities).toBe(2);
   expect(broker.logs.get(0)).toEqual(["0", "1", "2"]);
 });
 
@@ -168,7 +169,7 @@ test("closing ends what is tried again", async () => {
   const { writer, broker } = bench({ fates: ["busy", "busy"], clock });
 
   const given = writer.write("orders", record("1"));
-  await vi.waitUntil(() => pauses.length === 1);
+  await vi.waitUntil(() => pauses.length === 1, often);
   writer.close();
   await expect(given).rejects.toMatchObject({ code: "ERR_CONNECTION_CLOSED" });
   pauses.shift()?.();
@@ -227,7 +228,7 @@ function bench({ topology = [], batchBytes = 1_000_000, clock = quick, ...option
     batchBytes,
     clock,
   });
-  return { writer, broker, sent: (count) => vi.waitUntil(() => broker.requests.length === count).then(() => undefined) };
+  return { writer, broker, sent: (count) => vi.waitUntil(() => broker.requests.length === count, often).then(() => undefined) };
 }
 
 /** One whose producer the broker knows, as it has written the record `0`. */
@@ -240,6 +241,9 @@ async function known(options: BenchOptions): Promise<Bench> {
   return opened;
 }
 
+/** Milliseconds. */
+const often = { timeout: 20_000, interval: 1 };
+
 /** Time stands still, and no pause takes any. */
 const quick: RecordWriterOptions["clock"] = { now: () => 0, after: (_delay, callback) => systemClock.after(0, callback) };
 
@@ -250,7 +254,7 @@ async function answering(broker: NumberedBroker, outcome: Promise<unknown>): Pro
   await vi.waitUntil(() => {
     broker.answer();
     return isKnown;
-  });
+  }, often);
 }
 
 const counts = fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 1, maxLength: 40 });
