@@ -61,11 +61,11 @@ export interface ErrorDetails {
  * Ask with {@link isEventDriverError}, never with `instanceof`: two copies of the package may be loaded.
  */
 export class EventDriverError extends Error {
-  readonly code: ErrorCode;
+  declare readonly code: ErrorCode;
   /** Whether doing the same again later may succeed. */
-  readonly retryable: boolean;
+  declare readonly retryable: boolean;
   /** Milliseconds after which trying again makes sense, where that is known. */
-  readonly retryAfter: number | undefined;
+  declare readonly retryAfter: number | undefined;
 
   constructor(code: ErrorCode, { message, retryable, cause, retryAfter }: ErrorDetails) {
     super(message, cause === undefined ? undefined : { cause });
@@ -79,10 +79,10 @@ export class EventDriverError extends Error {
 
 /** A conditional write or removal met another revision than it expected; the entry is as its last writer left it. */
 export class RevisionConflictError extends EventDriverError {
-  readonly key: string;
-  readonly source: string;
+  declare readonly key: string;
+  declare readonly source: string;
   /** What the caller expected to find: `"absent"` or a revision. */
-  readonly expected: string;
+  declare readonly expected: string;
 
   constructor(entry: { readonly key: string; readonly source: string; readonly expected: string; readonly cause?: unknown }) {
     // A conflict is an ordinary answer: every duplicate is told by one, and the stack trace would cost more than the rest of it.
@@ -104,9 +104,9 @@ export class RevisionConflictError extends EventDriverError {
 /** The failure of one stage, as a pipeline rejects with it: `code`, `retryable` and `retryAfter` are those of its `cause`. */
 export class StageError extends EventDriverError {
   /** Name of the stage that failed. */
-  readonly stage: string;
+  declare readonly stage: string;
   /** Its place in the pipeline, counted from 0. */
-  readonly index: number;
+  declare readonly index: number;
 
   constructor(stage: { readonly name: string; readonly index: number; readonly id: string; readonly cause: unknown }) {
     const inner = isEventDriverError(stage.cause) ? stage.cause : undefined;
