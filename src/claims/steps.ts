@@ -41,7 +41,7 @@ export function stepsOf(claim: Claim, id: string): Step {
     }
     await claim.ensureLease();
     const result = toJson(await body(), name, id);
-    const step: StepRecord = { ...(input !== undefined && { input }), ...(result !== undefined && { result }) };
+    const step: StepRecord = { input, result };
     await claim.update((record) => ({ steps: { ...record.steps, [name]: step } }));
     return fromJson<Value>(result);
   };
