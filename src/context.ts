@@ -147,9 +147,9 @@ function runInterrupt(outer: Interrupt, deadline: number | undefined): Interrupt
   return new Interrupt(deadline !== undefined, outer);
 }
 
-/** @internal An interrupt of its own that also aborts when the context does. */
-export function followInterrupt(ctx: Context): Interrupt {
-  return new Interrupt(true, ctx instanceof RootContext ? ctx.interrupt : new Interrupt(ctx.signal));
+/** @internal What aborts when the context does. */
+export function interruptOf(ctx: Context): Interrupt {
+  return ctx instanceof RootContext ? ctx.interrupt : new Interrupt(ctx.signal);
 }
 
 /** @internal The same context with a signal that `interrupt` drives, and more. The signal is made only when someone asks for it. */
@@ -170,9 +170,9 @@ export function startContext(options: Omit<ContextOptions, "signal">, interrupt:
  * With a `parent` it aborts when that does. A `given` signal stands for itself.
  */
 export class Interrupt {
-  readonly given: AbortSignal | undefined;
+  declare readonly given: AbortSignal | undefined;
   /** Whether it can ever abort. */
-  readonly live: boolean;
+  declare readonly live: boolean;
   readonly #parent: Interrupt | undefined;
   #controller: AbortController | undefined;
   #reason: { readonly value: unknown } | undefined;
@@ -219,13 +219,13 @@ interface Root {
  * chain, which would cost more than all stages together.
  */
 export class RootContext implements RunContext {
-  readonly root: Root;
-  readonly deadline: number | undefined;
-  readonly interrupt: Interrupt;
-  readonly stages: readonly StageName[];
-  readonly trail: Trail;
+  declare readonly root: Root;
+  declare readonly deadline: number | undefined;
+  declare readonly interrupt: Interrupt;
+  declare readonly stages: readonly StageName[];
+  declare readonly trail: Trail;
   /** Whether stages have added something to it. */
-  readonly extended: boolean;
+  declare readonly extended: boolean;
 
   constructor(
     root: Root,
@@ -278,7 +278,8 @@ export class RootContext implements RunContext {
   }
 
   beginRun(interrupt: Interrupt, deadline: number | undefined, stages: readonly StageName[]): RootContext {
-    const run = new RootContext(this.root, deadline, interrupt, stages, [], this.extended);
+    // As long as it will be: a list that grows takes room for a dozen more.
+    const run = new RootContext(this.root, deadline, interrupt, stages, new Array<Promise<void>>(stages.length), this.extended);
     return this.extended ? Object.assign(run, this, { deadline, interrupt, stages, trail: run.trail }) : run;
   }
 }

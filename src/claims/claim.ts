@@ -1,11 +1,12 @@
 import type { Context } from "../context.ts";
-import type { DeadlineWatch, Place, Timed } from "../pipeline/race.ts";
+import type { Place, Timed } from "../pipeline/race.ts";
 import type { Revision } from "../stores/event-store.ts";
 import type { ClaimRecord, ClaimRules, FoundClaim } from "./claim-record.ts";
 
 import { sleep } from "../clock.ts";
-import { followInterrupt, type Interrupt, liveSignal } from "../context.ts";
+import { Interrupt, interruptOf, liveSignal } from "../context.ts";
 import { EventDriverError, isEventDriverError, isRetryable, isRevisionConflict, quote } from "../errors.ts";
+import { nothing } from "../stores/nothing.ts";
 import { decodeClaim, encodeClaim, isUnderWay, tokenOf } from "./claim-record.ts";
 
 /** What a new owner sets; the rest follows from whom it takes over. */
@@ -20,7 +21,8 @@ export type ClaimAttempt = { readonly claim: Claim } | { readonly claim: undefin
 
 /** Looks a claim up; `undefined` when there is none. */
 export function findClaim(rules: ClaimRules, ctx: Context, key: string): Promise<FoundClaim | undefined> {
-  return rules.store.lookUp(key, rules.source, { signal: liveSignal(ctx) }).then((stored) => decodeClaim(stored, rules, ctx));
+  const looked = rules.store.lookUp(key, rules.source, { signal: liveSignal(ctx) });
+  return looked === nothing ? nothing : looked.then((stored) => decodeClaim(stored, rules, ctx));
 }
 
 /** Whether someone else may have it: it was released, or its owner's time is over. */
@@ -92,16 +94,16 @@ export async function changeClaim(
 /**
  * A claim that this process owns.
  *
+ * It is itself what interrupts the work under it: it aborts, with the `ERR_LEASE_LOST` error, when someone else has taken over; and when the context it was
+ * made in aborts.
+ *
  * Its writes queue behind one another and are compare-and-set on its own revision, so whoever has lost it can change nothing any more. It renews
  * itself at a third of the lease until it is ended.
  */
-export class Claim implements Timed {
-  readonly key: string;
-  readonly fence: number;
-  /** Aborts, with the `ERR_LEASE_LOST` error, when someone else has taken over; and when the context it was made in aborts. */
-  readonly interrupt: Interrupt;
+export class Claim extends Interrupt implements Timed {
+  declare readonly key: string;
   /** When it is to be renewed next. */
-  deadline: number;
+  declare deadline: number;
   readonly #rules: ClaimRules;
   readonly #ctx: Context;
   #record: ClaimRecord;
@@ -111,20 +113,17 @@ export class Claim implements Timed {
   /** Whoever waits for its turn to write. */
   #queue: (() => void)[] | undefined;
   #lost: EventDriverError | undefined;
-  readonly #renewals: DeadlineWatch;
   #place: Place<Timed>;
 
   constructor(rules: ClaimRules, ctx: Context, key: string, record: ClaimRecord, revision: Revision) {
+    super(true, interruptOf(ctx));
     this.#rules = rules;
     this.#ctx = ctx;
     this.key = key;
-    this.fence = record.fence;
-    this.interrupt = followInterrupt(ctx);
     this.#record = record;
     this.#revision = revision;
     this.deadline = record.writtenAt + record.lease / 3;
-    this.#renewals = rules.renewals.watchClock(ctx.clock);
-    this.#place = this.#renewals.add(this);
+    this.#place = this.#renewal();
   }
 
   get record(): ClaimRecord {
@@ -172,10 +171,14 @@ export class Claim implements Timed {
     return this.#record.writtenAt + this.#record.lease - now;
   }
 
+  #renewal(): Place<Timed> {
+    return this.#rules.renewals.watchClock(this.#ctx.clock).add(this);
+  }
+
   timeOut(): void {
     this.#place.leave();
     this.deadline = this.#ctx.clock.now() + this.#record.lease / 3;
-    this.#place = this.#renewals.add(this);
+    this.#place = this.#renewal();
     this.update().catch((error: unknown) => {
       if (!this.#lost) this.#ctx.logger.warn({ err: error, key: this.key }, "a claim was not renewed yet");
     });
@@ -218,8 +221,8 @@ export class Claim implements Timed {
 
   /** Finds out what an unclear answer meant: `false` while the write may be tried again. */
   async #hasLanded(record: ClaimRecord, error: unknown): Promise<boolean> {
-    const found = await readBack(this.#rules, this.#ctx, this.key, error).catch((unread: unknown) => ({ unread }));
-    if (found !== undefined && "unread" in found) return false;
+    const found = await readBack(this.#rules, this.#ctx, this.key, error).catch(() => "unread" as const);
+    if (found === "unread") return false;
     if (found?.record.token === record.token) {
       this.#landed(record, found.revision);
       return true;
@@ -241,7 +244,7 @@ export class Claim implements Timed {
   #lose(cause: unknown): void {
     this.#place.leave();
     this.#lost = leaseLost(this.key, "was taken over by another owner; what this one has done may be done again", cause);
-    this.interrupt.abort(this.#lost);
+    this.abort(this.#lost);
   }
 }
 

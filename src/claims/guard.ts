@@ -50,12 +50,12 @@ export async function runGuarded<M extends AnyMessage>(
     ctx.reply(given);
   };
   const added: GuardAdditions = {
-    fence: claim.fence,
+    fence: claim.record.fence,
     step: stepsOf(claim, message.id),
     claim: { messageId: message.id, store },
     reply: onReply,
   };
-  const guarded = ctx instanceof RootContext ? new GuardedContext(ctx, claim.interrupt, added) : interruptible(ctx, claim.interrupt, added);
+  const guarded = ctx instanceof RootContext ? new GuardedContext(ctx, claim, added) : interruptible(ctx, claim, added);
 
   try {
     if (!claim.holds) await claim.ensureLease();

@@ -31,7 +31,7 @@ export function locksIn(store: EventStore): Lock {
     const { claim } = await startClaim(rules, ctx, name, found, { phase: "running", trigger: name });
     if (claim === undefined) return false;
     try {
-      await work(interruptible(ctx, claim.interrupt, {}));
+      await work(interruptible(ctx, claim, {}));
     } finally {
       await claim.release();
     }

@@ -1,4 +1,4 @@
-import type { Attributes, Message, StorableContent } from "../message.ts";
+import type { Message } from "../message.ts";
 import type {
   DueEntry,
   EventStore,
@@ -15,6 +15,7 @@ import type {
 import { type Clock, systemClock } from "../clock.ts";
 import { EventDriverError, RevisionConflictError } from "../errors.ts";
 import { Heap, type HeapItem } from "../heap.ts";
+import { nothing } from "./nothing.ts";
 
 export interface MemoryEventStoreOptions {
   /**
@@ -44,33 +45,20 @@ interface Shared {
   closed: boolean;
 }
 
-/**
- * A message with all that is known of it, as one object and an item of the heap by itself: what is kept is copied twice while it is young, object by
- * object, which takes longer than to store it.
- */
+/** One that expires is an item of the heap by itself: a further object for each would make up a third of what is kept. */
 interface Entry extends HeapItem {
-  readonly scope: MemoryEventStore;
-  readonly key: string;
-  readonly source: string;
-  id: string;
-  origin: string | undefined;
-  type: string | undefined;
-  time: string | undefined;
-  content: StorableContent;
-  attributes: Attributes;
-  /** The number of the write. */
-  revision: number;
+  message: Message;
+  revision: Revision;
   storedAt: number;
   due: Due | undefined;
   expiresAt: number | undefined;
+  readonly scope: MemoryEventStore;
 }
 
 /** What stands under one key: mostly a single entry, and a map for that would take more room than the entry. */
 type UnderKey = Entry | Map<string, Entry>;
 
 interface Due extends DueEntry, HeapItem {}
-
-type Writable<Parts> = { -readonly [Part in keyof Parts]: Parts[Part] };
 
 /** Two a write: more than one write can add, so that the expired ones never pile up. */
 const expiredRemovedPerWrite = 2;
@@ -97,32 +85,36 @@ class MemoryEventStore implements EventStore {
     const under = this.#keys.get(key);
     const existing = entryOf(under, source);
     const expected = options?.expected;
-    if (expected !== undefined && expected !== (existing === undefined ? "absent" : String(existing.revision))) {
+    if (expected !== undefined && expected !== (existing?.revision ?? "absent")) {
       return Promise.reject(new RevisionConflictError({ key, source, expected }));
     }
 
     const now = this.#shared.clock.now();
-    const revision = (this.#shared.writes += 1);
-    const entry = existing ?? this.#add(message, under);
-    // Part by part: to make a copy first would be one object more for each write.
-    entry.id = message.id;
-    entry.origin = message.origin;
-    entry.type = message.type;
-    entry.time = message.time;
-    entry.content = detached(message.content);
-    entry.attributes = message.attributes;
+    const revision = String((this.#shared.writes += 1));
+    const copy = detached(message);
+    const entry = existing ?? {
+      message: copy,
+      revision,
+      storedAt: now,
+      due: undefined,
+      expiresAt: undefined,
+      scope: this,
+      place: 0,
+    };
+    if (existing === undefined) this.#add(entry, under);
+    entry.message = copy;
     entry.revision = revision;
     entry.storedAt = now;
     this.#setDue(entry, options?.dueAt);
     this.#setExpiry(entry, options?.expiresAt);
     this.#removeExpired(now, entry);
-    return Promise.resolve(String(revision));
+    return Promise.resolve(revision);
   }
 
   lookUp(key: string, source: string, options?: StoreCallOptions): Promise<StoredMessage | undefined> {
     if (this.#refuses(options)) return this.#refusal(options);
     const entry = entryOf(this.#keys.get(key), source);
-    return Promise.resolve(entry && stored(entry, this.#shared.clock.now()));
+    return entry ? Promise.resolve(stored(entry, this.#shared.clock.now())) : nothing;
   }
 
   lookUpByKey(key: string, options?: StoreCallOptions): Promise<readonly StoredMessage[]> {
@@ -136,7 +128,7 @@ class MemoryEventStore implements EventStore {
   listSourcesByKey(key: string, options?: StoreCallOptions): Promise<readonly string[]> {
     if (this.#refuses(options)) return this.#refusal(options);
     const found: string[] = [];
-    for (const { source } of entriesOf(this.#keys.get(key))) found.push(source);
+    for (const { message } of entriesOf(this.#keys.get(key))) found.push(message.source);
     return Promise.resolve(found);
   }
 
@@ -144,7 +136,7 @@ class MemoryEventStore implements EventStore {
     if (this.#refuses(options)) return this.#refusal(options);
     const entry = entryOf(this.#keys.get(key), source);
     const expected = options?.expected;
-    if (entry !== undefined && expected !== undefined && expected !== String(entry.revision)) {
+    if (entry !== undefined && expected !== undefined && expected !== entry.revision) {
       return Promise.reject(new RevisionConflictError({ key, source, expected }));
     }
     if (entry !== undefined) this.#delete(entry);
@@ -191,38 +183,24 @@ class MemoryEventStore implements EventStore {
     return Promise.reject(this.#shared.closed ? closed() : options?.signal?.reason);
   }
 
-  /** An entry for the message, in its place but not written yet. */
-  #add({ key, source, id, content, attributes }: Message, under: UnderKey | undefined): Entry {
-    const entry: Entry = {
-      scope: this,
-      key,
-      source,
-      id,
-      origin: undefined,
-      type: undefined,
-      time: undefined,
-      content,
-      attributes,
-      revision: 0,
-      storedAt: 0,
-      due: undefined,
-      expiresAt: undefined,
-      place: 0,
-    };
+  #add(entry: Entry, under: UnderKey | undefined): void {
+    const { key, source } = entry.message;
     if (under instanceof Map) under.set(source, entry);
-    else if (under !== undefined) this.#keys.set(key, new Map([under, entry].map((each) => [each.source, each])));
-    else {
+    else if (under !== undefined) {
+      const sources = new Map<string, Entry>();
+      sources.set(under.message.source, under).set(source, entry);
+      this.#keys.set(key, sources);
+    } else {
       this.#keys.set(key, entry);
       this.#sortedKeys = undefined;
     }
-    return entry;
   }
 
   #setDue(entry: Entry, dueAt: number | undefined): void {
-    const { due, key, source } = entry;
+    const { due, message } = entry;
     if (due?.dueAt === dueAt) return;
     if (due !== undefined) this.#due.remove(due);
-    entry.due = dueAt === undefined ? undefined : { key, source, dueAt, place: 0 };
+    entry.due = dueAt === undefined ? undefined : { key: message.key, source: message.source, dueAt, place: 0 };
     if (entry.due !== undefined) this.#due.push(entry.due);
   }
 
@@ -246,7 +224,7 @@ class MemoryEventStore implements EventStore {
   }
 
   #delete(entry: Entry): void {
-    const { key, source } = entry;
+    const { key, source } = entry.message;
     this.#setDue(entry, undefined);
     this.#setExpiry(entry, undefined);
     const under = this.#keys.get(key);
@@ -261,7 +239,7 @@ class MemoryEventStore implements EventStore {
 
 function entryOf(under: UnderKey | undefined, source: string): Entry | undefined {
   if (under instanceof Map) return under.get(source);
-  return under?.source === source ? under : undefined;
+  return under?.message.source === source ? under : undefined;
 }
 
 function entriesOf(under: UnderKey | undefined): Iterable<Entry> {
@@ -270,25 +248,22 @@ function entriesOf(under: UnderKey | undefined): Iterable<Entry> {
 }
 
 /** A copy, so that what the caller does to its own changes nothing stored. Attributes are shared: nothing but a cast can change them. */
-function detached(content: StorableContent): StorableContent {
-  return typeof content === "string" ? content : new Uint8Array(content);
+function detached(message: Message): Message {
+  const copy = { ...message };
+  return typeof copy.content === "string" ? copy : { ...copy, content: new Uint8Array(copy.content) };
 }
 
 /** Written out, for this is what every read makes: spreading what may be absent takes longer than the rest of a look-up. */
-function stored(entry: Entry, readAt: number): StoredMessage {
-  const { revision, storedAt, due, expiresAt } = entry;
-  const found: Writable<StoredMessage> = { message: messageOf(entry), revision: String(revision), storedAt, readAt };
+function stored({ message, revision, storedAt, due, expiresAt }: Entry, readAt: number): StoredMessage {
+  const found: { -readonly [Part in keyof StoredMessage]: StoredMessage[Part] } = {
+    message: detached(message),
+    revision,
+    storedAt,
+    readAt,
+  };
   if (due !== undefined) found.dueAt = due.dueAt;
   if (expiresAt !== undefined) found.expiresAt = expiresAt;
   return found;
-}
-
-function messageOf({ id, key, source, origin, type, time, content, attributes }: Entry): Message {
-  const message: Writable<Message> = { id, key, source, content: detached(content), attributes };
-  if (origin !== undefined) message.origin = origin;
-  if (type !== undefined) message.type = type;
-  if (time !== undefined) message.time = time;
-  return message;
 }
 
 function dueBefore(one: DueEntry, other: DueEntry): boolean {

@@ -14,6 +14,7 @@ import { digest } from "../../digest.ts";
 import { EventDriverError, quote } from "../../errors.ts";
 import { identityOf } from "../../message.ts";
 import { Races } from "../../pipeline/race.ts";
+import { nothing } from "../../stores/nothing.ts";
 import { type ConflictRule, type ReplayRule, skipOnConflict } from "./conflict.ts";
 
 export interface IdempotencyOptions<Rule = ConflictRule> extends ClaimOptions {
@@ -138,7 +139,8 @@ function gate(options: Omit<IdempotencyOptions<unknown>, "onConflict">): Gate {
     const fingerprint = fingerprintOf && (await digest(fingerprintOf(message)));
     const kept = { ...(fingerprint && { fingerprint }), ...(original && { original: original(message) }) };
     let waiting: Patience | undefined;
-    let found = store.features.cheapReads ? await findClaim(rules, ctx, key) : undefined;
+    const looked = store.features.cheapReads ? findClaim(rules, ctx, key) : nothing;
+    let found = looked === nothing ? undefined : await looked;
     for (;;) {
       if (found !== undefined && isMismatch(found, fingerprint)) throw payloadMismatch(message.id, key);
       if (found === undefined || isTakeable(found) || isReopened(found, ctx)) {
