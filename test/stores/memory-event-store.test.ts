@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 
 import { createMessage, type Message } from "../../src/message.ts";
 import { memoryEventStore } from "../../src/stores/memory-event-store.ts";
+import { nothing } from "../../src/stores/nothing.ts";
 
 test("storedAt and readAt are read on the clock that was given", async () => {
   const clock = steppingClock(1_000);
@@ -12,6 +13,18 @@ test("storedAt and readAt are read on the clock that was given", async () => {
 
   expect(await store.lookUp("order-1", "event1")).toMatchObject({ storedAt: 1_000, readAt: 1_250 });
   expect(await store.lookUpByKey("order-1")).toMatchObject([{ storedAt: 1_000, readAt: 1_250 }]);
+});
+
+test("a look-up that finds nothing is answered by one promise, in every scope, which nobody need wait for", async () => {
+  const store = memoryEventStore();
+
+  const answers = [store.lookUp("order-1", "event1"), store.scope("scope").lookUp("order-2", "event2")];
+  await store.persist(message("order-1"));
+  const found = store.lookUp("order-1", "event1");
+
+  expect(answers.every((answer) => answer === nothing)).toBe(true);
+  await expect(nothing).resolves.toBeUndefined();
+  expect(found).not.toBe(nothing);
 });
 
 test("an expired entry is there, and in the way of others, as long as nothing is written", async () => {

@@ -33,6 +33,18 @@ test("a second delivery of a completed message is skipped as a duplicate", async
   expect(delivery.ended).toBe("duplicate");
 });
 
+test("on the memory store a new message is claimed by the time the call returns, for no look-up is waited for", async () => {
+  const store = memoryEventStore();
+  const orders = pipeline().use(idempotency({ store }));
+  const message = event("orders");
+
+  const delivery = orders.process(createContext(), message);
+  const claimed = store.scope("idempotency").listKeys({ limit: 2 });
+  await delivery;
+
+  await expect(claimed).resolves.toEqual([identityOf(message)]);
+});
+
 test("messages of one id from different origins are different messages", async () => {
   const { orders, handled, clock } = setUp();
 
