@@ -278,8 +278,7 @@ export class RootContext implements RunContext {
   }
 
   beginRun(interrupt: Interrupt, deadline: number | undefined, stages: readonly StageName[]): RootContext {
-    // As long as it will be: a list that grows takes room for a dozen more.
-    const run = new RootContext(this.root, deadline, interrupt, stages, new Array<Promise<void>>(stages.length), this.extended);
+    const run = new RootContext(this.root, deadline, interrupt, stages, [], this.extended);
     return this.extended ? Object.assign(run, this, { deadline, interrupt, stages, trail: run.trail }) : run;
   }
 }
