@@ -38,7 +38,7 @@ const highestSequence = 0x7fff_ffff;
  *
  * The broker knows each record by its number. It refuses what does not follow on what it has, so nothing overtakes a batch that failed; and it takes what it has
  * already as written, so that whatever has no answer is sent again under the same numbers, until it has one. When something has failed, the first batch is sent
- * alone, and the others behind it when it is known what has become of that.
+ * alone, and the others behind it when it is known what has become of that: a broker remembers the last five batches, so that not more may overtake one.
  */
 export class PartitionWriter {
   readonly #options: PartitionWriterOptions;
@@ -46,7 +46,8 @@ export class PartitionWriter {
   #unanswered: Batch[] = [];
   /** How many of them are on their way. */
   #underWay = 0;
-  #isCatchingUp = false;
+  /** Whether something is known of one of them, or of what was behind it, and not yet whether it was written itself. */
+  #isBehind = false;
   #identity: ProducerIdentity | undefined;
   #nextSequence = 0;
   /** Until when the broker remembers the identity, in epoch milliseconds. */
@@ -60,7 +61,7 @@ export class PartitionWriter {
   add(records: readonly SizedRecord[], identity: ProducerIdentity, settle: Batch["settle"]): Batch | undefined {
     this.#identity ??= identity;
     const batch = this.#numbered({ partition: this.#options.partition, records, settle }, this.#identity);
-    const isNext = !this.#isCatchingUp && this.#unanswered.length === this.#underWay && (this.#underWay === 0 || this.#isKnown());
+    const isNext = !this.#isBehind && this.#unanswered.length === this.#underWay && (this.#underWay === 0 || this.#isKnown());
     this.#unanswered.push(batch);
     if (!isNext) return undefined;
     this.#underWay += 1;
@@ -71,10 +72,11 @@ export class PartitionWriter {
   answered(batch: Batch, failure: unknown): void {
     if (this.#options.signal.aborted) return;
     this.#underWay -= 1;
-    this.#judge(batch, failure);
-    if (this.#underWay > 0 || this.#unanswered.length === 0) return;
-    if (failure === undefined) this.#sendAll();
-    else void this.#catchUp();
+    const isFirst = batch === this.#unanswered[0];
+    if (this.#judge(batch, failure) === "unknown" || !isFirst) this.#isBehind = true;
+    if (this.#underWay > 0) return;
+    if (this.#isBehind) void this.#catchUp();
+    else this.#sendAll();
   }
 
   close(failure: unknown): void {
@@ -104,7 +106,6 @@ export class PartitionWriter {
 
   /** Sends the first batch until it is written, or the one behind it where it is refused; then all others. Never rejects. */
   async #catchUp(): Promise<void> {
-    this.#isCatchingUp = true;
     let tries = 0;
     for (let [first] = this.#unanswered; first !== undefined; [first] = this.#unanswered) {
       const failure = await this.#send(first, true);
@@ -114,7 +115,7 @@ export class PartitionWriter {
       tries = verdict === "refused" ? 0 : tries + 1;
       if (verdict === "unknown") await this.#prepareFor(first, failure, tries);
     }
-    this.#isCatchingUp = false;
+    this.#isBehind = false;
     this.#sendAll();
   }
 

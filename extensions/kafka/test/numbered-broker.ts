@@ -25,6 +25,9 @@ export interface NumberedBrokerOptions {
   readonly hold?: boolean;
 }
 
+/** How many batches of a producer a broker can tell from new ones: Kafka five, and two are what we ask for. */
+const remembered = 2;
+
 interface Known {
   readonly last: readonly PartitionBatch[];
   readonly next: number;
@@ -93,7 +96,7 @@ export class NumberedBroker implements ProduceClient {
     const isThere = known.last.some((each) => each.firstSequence === firstSequence && each.records.length === records.length);
     if (isThere) return undefined;
     if (firstSequence !== known.next) return new ProtocolError("OUT_OF_ORDER_SEQUENCE_NUMBER");
-    this.#known.set(name, { last: [...known.last, batch].slice(-5), next: firstSequence + records.length });
+    this.#known.set(name, { last: [...known.last, batch].slice(-remembered), next: firstSequence + records.length });
     this.logs.set(partition, [...(this.logs.get(partition) ?? []), ...textsOf(batch)]);
     return undefined;
   }

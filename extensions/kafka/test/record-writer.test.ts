@@ -118,6 +118,24 @@ test("a producer that the broker does not know any more takes another identity, 
   expect(broker.logs.get(0)).toEqual(["0", "1", "2"]);
 });
 
+test("nothing more is sent while it is not known of a batch whether it was written: the broker remembers only the last few", async () => {
+  const { writer, broker, sent } = await known({ fates: ["written", "unanswered", "written", "unheard"], hold: true });
+
+  const first = writer.write("orders", record("1"));
+  await sent(2);
+  const second = writer.write("orders", record("2"));
+  await sent(3);
+  broker.answer();
+  broker.answer();
+  await second;
+  await sent(4);
+  const third = writer.write("orders", record("3"));
+  await turnsOf(20);
+  await answering(broker, Promise.all([first, third]));
+
+  expect(broker.requests).toEqual([["0"], ["1"], ["2"], ["1"], ["1"], ["3"]]);
+});
+
 test("each record is written once and in its order, whatever becomes of the requests", async () => {
   const fates = fc.array(fc.constantFrom<Fate>("written", "written", "busy", "unheard", "unanswered"), { maxLength: 40 });
   await fc.assert(
