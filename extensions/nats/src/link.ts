@@ -96,13 +96,13 @@ export class Link {
     }
   }
 
-  /** Sends a word soon, together with all others of this turn of the event loop, and resolves when the broker has it. */
+  /** Sends a word soon, together with all others of what is read at once, and resolves when the broker has it. */
   say(subject: string, word: Uint8Array): Promise<void> {
     this.#words.push({ subject, word });
     return this.flushed();
   }
 
-  /** Resolves when the broker has had everything that was sent before. All that ask in one turn of the event loop share one round trip. */
+  /** Resolves when the broker has had everything that was sent before. All that ask while one piece of what comes is read share one round trip. */
   flushed(): Promise<void> {
     return (this.#flush ??= this.#flushSoon());
   }
@@ -140,7 +140,8 @@ export class Link {
   }
 
   async #flushSoon(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
+    // When all that was read at once is dealt with. Later, as by setImmediate, is after all that can be read: the broker would wait for words meanwhile.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
     this.#flush = undefined;
     const words = this.#words;
     this.#words = [];

@@ -198,11 +198,11 @@ export class Puller implements TransportSubscription, Spender {
     void this.#renew();
   }
 
-  /** Once for all that is settled in a turn of the event loop, and not for a few while many are on their way. */
+  /** Once for all that is settled while one piece of what comes is read, and not for a few while many are on their way. */
   #refillSoon(): void {
     if (this.#isRefilling) return;
     this.#isRefilling = true;
-    setImmediate(() => {
+    process.nextTick(() => {
       this.#isRefilling = false;
       this.#refill();
     });
