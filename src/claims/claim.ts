@@ -6,7 +6,7 @@ import type { ClaimRecord, ClaimRules, FoundClaim } from "./claim-record.ts";
 import { sleep } from "../clock.ts";
 import { Interrupt, interruptOf, liveSignal } from "../context.ts";
 import { EventDriverError, isEventDriverError, isRetryable, isRevisionConflict, quote } from "../errors.ts";
-import { nothing } from "../stores/nothing.ts";
+import { nothing } from "../stores/event-store.ts";
 import { decodeClaim, encodeClaim, isUnderWay, tokenOf } from "./claim-record.ts";
 
 /** What a new owner sets; the rest follows from whom it takes over. */

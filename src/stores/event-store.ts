@@ -14,6 +14,12 @@ export interface StoredMessage {
   readonly expiresAt?: number;
 }
 
+/**
+ * @internal The answer to a look-up that finds nothing, from a store that knows so at once. Whoever is given this very promise need not wait for it, which
+ * takes as long as the look-up.
+ */
+export const nothing: Promise<undefined> = Promise.resolve(undefined);
+
 /** One entry that has fallen due. */
 export interface DueEntry {
   readonly key: string;

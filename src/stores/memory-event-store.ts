@@ -15,7 +15,7 @@ import type {
 import { type Clock, systemClock } from "../clock.ts";
 import { EventDriverError, RevisionConflictError } from "../errors.ts";
 import { Heap, type HeapItem } from "../heap.ts";
-import { nothing } from "./nothing.ts";
+import { nothing } from "./event-store.ts";
 
 export interface MemoryEventStoreOptions {
   /**

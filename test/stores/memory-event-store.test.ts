@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { createMessage, type Message } from "../../src/message.ts";
 import { memoryEventStore } from "../../src/stores/memory-event-store.ts";
-import { nothing } from "../../src/stores/nothing.ts";
+import { nothing } from "../../src/stores/event-store.ts";
 
 test("storedAt and readAt are read on the clock that was given", async () => {
   const clock = steppingClock(1_000);

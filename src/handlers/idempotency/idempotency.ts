@@ -14,7 +14,7 @@ import { digest } from "../../digest.ts";
 import { EventDriverError, quote } from "../../errors.ts";
 import { identityOf } from "../../message.ts";
 import { Races } from "../../pipeline/race.ts";
-import { nothing } from "../../stores/nothing.ts";
+import { nothing } from "../../stores/event-store.ts";
 import { type ConflictRule, type ReplayRule, skipOnConflict } from "./conflict.ts";
 
 export interface IdempotencyOptions<Rule = ConflictRule> extends ClaimOptions {
