@@ -1,4 +1,4 @@
-import { closeOnSignals, receiver, senderFromEnvironment } from "@event-driver/cloudevents";
+import { type Closable, closeOnSignals, receiver, senderFromEnvironment } from "@event-driver/cloudevents";
 import { sqliteEventStore } from "@event-driver/sqlite";
 import type { Connection } from "event-driver/streams";
 import { type EventStore, memoryEventStore, type Processor } from "event-driver";
@@ -38,10 +38,11 @@ async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
     health: { check: () => store.lookUp("health", "check") },
   });
   const source = SOURCE ? await openSource(SOURCE, { logger }) : undefined;
+  const sources = source === undefined ? [] : [untilLost(source, logger)];
   try {
-    const listening = await orders.listen({ port, host: HOST || "127.0.0.1" });
     if (source !== undefined) await subscribe(source, STREAM || "orders", pipeline);
-    const closed = closeOnSignals(source === undefined ? listening : [listening, source], {
+    const listening = await orders.listen({ port, host: HOST || "127.0.0.1" });
+    const closed = closeOnSignals([listening, ...sources], {
       limit: 10_000,
       onClosed: () => store.close(),
     });
@@ -58,6 +59,18 @@ async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
 async function subscribe(source: Connection, stream: string, orders: Processor): Promise<void> {
   const backfill = source.features.backfill.includes("all");
   await source.subscribe(stream, orders, { backfill, deadLetter: `${stream}-failed` });
+}
+
+/** Nothing more comes when the broker has ended the subscription. Then the service ends too, with what is in flight: whoever starts it again subscribes again. */
+function untilLost(source: Connection, logger: Logger): Closable {
+  const lost = new Promise<void>((resolve) =>
+    source.on("lost", ({ error }) => {
+      logger.fatal({ err: error }, "the source of events is lost");
+      process.exitCode = 1;
+      resolve();
+    }),
+  );
+  return { close: (options) => source.close(options), closed: lost };
 }
 
 async function openStore(address: string, logger: Logger): Promise<EventStore> {
