@@ -98,7 +98,7 @@ export interface ClaimRules {
 }
 
 /** Claims that began within one millisecond and are done share this text: made for each, it would be a tenth of what is kept. */
-let doneFence = 0;
+let doneFence: number | undefined;
 let doneLine = "";
 
 const noAttributes: Attributes = Object.freeze(Object.create(null));

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 
 import { type ClaimRecord, type ClaimRules, decodeClaim, encodeClaim, ownerNames, tokenOf } from "../../src/claims/claim-record.ts";
 import { createContext } from "../../src/context.ts";
@@ -83,3 +83,22 @@ function anyRecord(phase: ClaimRecord["phase"]): fc.Arbitrary<ClaimRecord> {
     )
     .map((parts) => ({ phase, owner: "owner", token: tokenOf("owner", 3), lease: rules.lease, ...parts }));
 }
+
+test("the first claim of a process that ends is written whole, also where the clock began at 0", async () => {
+  vi.resetModules();
+  const fresh = await import("../../src/claims/claim-record.ts");
+  const record: ClaimRecord = {
+    phase: "done",
+    trigger: "order-1",
+    owner: "owner",
+    token: tokenOf("owner", 1),
+    fence: 0,
+    starts: 1,
+    lease: 10_000,
+    writtenAt: 0,
+  };
+
+  const written = fresh.encodeClaim("order-1", "~claim", record);
+
+  expect(written.content).toBe('{"phase":"done","fence":0}');
+});
