@@ -13,15 +13,37 @@ const packetBytes = 4;
 export class Answers {
   readonly #link: Link;
   #waiting: { readonly id: number; readonly qos: number }[] = [];
+  #isHeld = false;
 
   constructor(link: Link) {
     this.#link = link;
   }
 
-  /** Goes out with all others of this turn of the event loop: a write for each costs more than all else of it. */
+  /** Goes out with all others of this turn of the event loop: a write for each costs more than all else of it. Not before {@link release} after {@link hold}. */
   add(id: number, qos: number): void {
-    if (this.#waiting.length === 0) setImmediate(() => this.write());
+    if (this.#waiting.length === 0 && !this.#isHeld) setImmediate(() => this.write());
     this.#waiting.push({ id, qos });
+  }
+
+  /**
+   * Keeps answers until the broker has said that something is subscribed.
+   *
+   * Mosquitto, 2.0.11 for one, keeps to the receive maximum only until it has the first answer. Then it sends all it has, and what it says to a subscription comes
+   * behind that.
+   */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Writes what was held, and holds nothing any more. */
+  release(): void {
+    this.#isHeld = false;
+    this.write();
+  }
+
+  /** Forgets what waits: the broker asks again for all that it has had no answer to over the connection before. */
+  clear(): void {
+    this.#waiting = [];
   }
 
   /** Writes at once what there is. Without a connection that is not needed: the broker asks again. */

@@ -91,6 +91,7 @@ export class Session {
       beforeReconnect: () => this.#beforeReconnect(),
     });
     this.#answers = new Answers(this.#link);
+    this.#answers.hold();
   }
 
   get isReplaced(): boolean {
@@ -181,6 +182,7 @@ export class Session {
       else await this.#subscribe(sessionPresent);
       await this.#writeNote();
       this.#isJoined = true;
+      this.#answers.release();
       this.#joined.resolve();
       this.#tellEmpty();
     } catch (error) {
@@ -233,6 +235,7 @@ export class Session {
   #onPacket(packet: Packet): void {
     if (packet.cmd === "connack") {
       this.#connections += 1;
+      this.#answers.clear();
       if (!packet.sessionPresent) this.#flights.clear();
     } else if (packet.cmd === "pubrel" && packet.messageId !== undefined) this.#flights.delete(packet.messageId);
   }
