@@ -6,6 +6,7 @@ import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 
 import { services } from "../../../test/services.ts";
 import { startWorker } from "./child.ts";
+import { hashesInJava } from "./java-hashes.ts";
 import { quickGroup } from "./kafka-bench.ts";
 import { kafkaSuite } from "./kafka-suite.ts";
 import { TestStreams } from "./streams.ts";
@@ -251,16 +252,6 @@ suite("a process", () => {
     expect(done.length + rest.length).toBe(100);
   });
 });
-
-/** What `Utils.murmur2` of Kafka's own client gives, from its tests. */
-const hashesInJava: ReadonlyMap<string, number> = new Map([
-  ["21", -973_932_308],
-  ["foobar", -790_332_482],
-  ["a-little-bit-long-string", -985_981_536],
-  ["a-little-bit-longer-string", -1_486_304_829],
-  ["lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971],
-  ["abc", 479_470_107],
-]);
 
 /** Publishes under many keys, and says whether that was enough. */
 async function publishedTo(connection: KafkaConnection, stream: string, isEnough: () => boolean): Promise<boolean> {

@@ -1,8 +1,12 @@
-import type { Link } from "./link.ts";
-
 const acknowledgement = 0x40;
 const receipt = 0x50;
 const packetBytes = 4;
+
+/** What it needs of a link. */
+export interface AnswersLink {
+  readonly client: { readonly connected: boolean };
+  write(bytes: Buffer): void;
+}
 
 /**
  * Writes the answers to messages: PUBACK for quality 1, PUBREC for quality 2, which MQTT.js then completes.
@@ -11,11 +15,11 @@ const packetBytes = 4;
  * acknowledgement of what is published.
  */
 export class Answers {
-  readonly #link: Link;
+  readonly #link: AnswersLink;
   #waiting: { readonly id: number; readonly qos: number }[] = [];
   #isHeld = false;
 
-  constructor(link: Link) {
+  constructor(link: AnswersLink) {
     this.#link = link;
   }
 
